@@ -1,0 +1,72 @@
+# Two commands do everything on a machine with python3 (3.11 or newer) and make:
+#   make demo    set up, and run the main job on the bundled sample
+#   make test    set up, and run the tests
+PYTHON ?= python3
+VENV ?= .venv
+REFERENCE ?= .venv-reference
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml $(shell find xtec cli pipelines sample_data -name '*.py' -o -name '*.nxs' -o -name 'README.md')
+PIP := -m pip --disable-pip-version-check --quiet
+
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo test test-all lint format wheel-check clean help
+
+help:
+	@sed -n '2,4s/^# *//p' Makefile
+	@echo "  make lint    style, types and layers; make wheel-check: the demo from a wheel, elsewhere"
+
+demo: $(VENV)/.installed
+	$(BIN)/xtec demo
+
+test: $(VENV)/.test $(REFERENCE)/.installed
+	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not slow" -n 2
+
+test-all: $(VENV)/.test $(REFERENCE)/.installed
+	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -n 2
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The wheel in an empty environment, outside the checkout.
+wheel-check: $(VENV)/.installed
+	rm -rf build dist && $(BIN)/python $(PIP) wheel --no-deps -w dist .
+	folder=$$(mktemp -d) && trap 'rm -rf '"$$folder" EXIT \
+	  && $(PYTHON) -m venv $$folder/venv && $$folder/venv/bin/python $(PIP) install dist/*.whl \
+	  && cd $$folder && venv/bin/xtec demo -o run && test -s run/results.nxs
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xtec needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.dependencies: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) install .
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
+	rm -rf build
+	$(BIN)/python $(PIP) install --no-deps --force-reinstall .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	$(BIN)/python $(PIP) install "$(CURDIR)[test]"
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python $(PIP) install "$(CURDIR)[lint]"
+	touch $@
+
+$(REFERENCE)/.installed:
+	$(PYTHON) -m venv $(REFERENCE)
+	$(REFERENCE)/bin/python $(PIP) install "xtec==0.1.1" numpy scipy matplotlib tqdm
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(REFERENCE) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,46 @@
+"""``xtec cluster``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from xtec_cli.options import cluster_options, input_options, output_options
+from xtec_cli.settings import Settings, global_options
+
+
+@click.command("cluster")
+@input_options
+@output_options
+@cluster_options
+@global_options
+@click.pass_obj
+def cluster(settings: Settings, **values: Any) -> None:
+    """Cluster the trajectories I(q, T) of a series, and write a run folder.
+
+    INPUT is a stacked NeXus file, an NXRefine sample folder, or a list of per-temperature files.
+
+    \b
+    xtec cluster srn0_XTEC.nxs -o runs/srn0 --region "L=0:1,K=-10:10,H=-15:15"
+    xtec cluster nxrefine/SrRhSn/cubic -o runs/cubic -k 3 --mode s
+    """
+    from xtec_pipelines.config import make_config
+
+    run_and_show(settings, make_config(values))
+
+
+def run_and_show(settings: Settings, config: Any) -> None:
+    """Run a configuration and show its table (or its summary as JSON)."""
+    from xtec_cli.progress import terminal_progress
+    from xtec_cli.show import show_json, show_run
+    from xtec_pipelines.cluster import run_cluster
+    from xtec_pipelines.run_folder import summary
+
+    settings.start_logging()
+    with terminal_progress(settings) as progress:
+        run = run_cluster(config, progress)
+    if settings.json:
+        show_json({"run": config.output, **summary(run)})
+    else:
+        show_run(run, Path(config.output), progress.seconds)

@@ -1,0 +1,50 @@
+"""From an error to an exit code and a message: the only place that knows both."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from xtec.core.errors import (
+    BackendUnavailableError,
+    ConfigError,
+    DegenerateMixtureError,
+    InputError,
+    NothingToClusterError,
+    OutputError,
+    XtecError,
+)
+
+BUG, USAGE, UNUSABLE_INPUT, NO_RESULT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+_CODES: tuple[tuple[type[XtecError], int], ...] = (
+    (ConfigError, USAGE),
+    (OutputError, USAGE),
+    (InputError, UNUSABLE_INPUT),
+    (NothingToClusterError, NO_RESULT),
+    (DegenerateMixtureError, NO_RESULT),
+    (BackendUnavailableError, UNAVAILABLE),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Exit code of an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return next((code for kind, code in _CODES if isinstance(error, kind)), BUG)
+
+
+def report(error: BaseException, *, verbose: bool) -> int:
+    """Say on stderr what went wrong; returns the exit code."""
+    code = exit_code(error)
+    if code == INTERRUPTED:
+        sys.stderr.write("interrupted; nothing was left half-written\n")
+        return code
+    if verbose:
+        traceback.print_exception(error, file=sys.stderr)
+    if code == BUG:
+        sys.stderr.write(f"error: this is a bug in xtec: {type(error).__name__}: {error}\n")
+        sys.stderr.write("  try: again with -v, and report what it prints\n")
+    else:
+        sys.stderr.write(f"error: {error}\n")
+    return code

@@ -1,0 +1,48 @@
+"""The command `xtec`: a group of commands; each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+import rich_click as click
+from xtec_cli.commands.cluster import cluster
+from xtec_cli.commands.demo import demo
+from xtec_cli.commands.inspect import inspect
+from xtec_cli.commands.run import run
+from xtec_cli.commands.simulate import simulate
+from xtec_cli.settings import Settings, global_options
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@global_options
+@click.version_option(package_name="xtec-pipeline", prog_name="xtec")
+def xtec() -> None:
+    """X-TEC: find order in temperature series of reciprocal-space volumes.
+
+    Start with `xtec demo`, or `xtec cluster FILE -o RUN`.
+    """
+
+
+for command in (demo, inspect, cluster, simulate, run):
+    xtec.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors become exit codes."""
+    settings = Settings()
+    try:
+        code = xtec.main(arguments, prog_name="xtec", standalone_mode=False, obj=settings)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        from xtec_cli.errors import report
+
+        code = report(KeyboardInterrupt(), verbose=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the one place where errors end
+        from xtec_cli.errors import report
+
+        code = report(error, verbose=settings.verbose > 0)
+    sys.exit(code if isinstance(code, int) else 0)

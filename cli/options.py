@@ -1,0 +1,113 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rich_click as click
+
+from xtec.core.types import CovarianceType, Mode, Rescale
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _apply(command: Command, decorators: tuple[Callable[[Any], Any], ...]) -> Command:
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def input_options(command: Command) -> Command:
+    """INPUT and what part of it to take."""
+    return _apply(
+        command,
+        (
+            click.argument("inputs", nargs=-1, required=True, metavar="INPUT..."),
+            click.option("--region", metavar="H=A:B,K=A:B,L=A:B", help="Part of reciprocal space, in r.l.u."),
+            click.option("--temperatures", metavar="LOW:HIGH", help="Interval of the scan variable."),
+            click.option("--entry", metavar="PATH", help="NXentry or NXdata to read."),
+            click.option(
+                "--group",
+                metavar="NAME",
+                help="NXRefine group: transform, masked_transform, symm_transform, symm_masked_transform.",
+            ),
+            click.option(
+                "--scan", metavar="NAME", help="Scan variable, where it is not the temperature found."
+            ),
+            click.option("--skip-bad", is_flag=True, help="Drop temperatures that cannot be used."),
+            click.option(
+                "--memory-limit", metavar="8GiB", help="Memory to stay within [half of what is free]."
+            ),
+        ),
+    )
+
+
+def cluster_options(command: Command) -> Command:
+    """What decides the result of a clustering."""
+    return _apply(
+        command,
+        (
+            click.option(
+                "--mode",
+                type=click.Choice([str(mode) for mode in Mode]),
+                default=str(Mode.AUTO),
+                show_default=True,
+                help="d: every voxel; s: peak averaging; auto: by what the voxels look like.",
+            ),
+            click.option(
+                "-k", "--clusters", type=int, default=4, show_default=True, help="Number of clusters."
+            ),
+            click.option(
+                "--rescale",
+                type=click.Choice([str(how) for how in Rescale]),
+                default=str(Rescale.MEAN),
+                show_default=True,
+                help="How trajectories are made comparable.",
+            ),
+            click.option(
+                "--threshold",
+                metavar="kl|simple|none|NUMBER",
+                default="kl",
+                show_default=True,
+                help="Which voxels are above background; a NUMBER is a cutoff in ln intensity.",
+            ),
+            click.option(
+                "--negative",
+                type=click.Choice(["refuse", "drop"]),
+                default="refuse",
+                show_default=True,
+                help="What to do about voxels with negative intensities.",
+            ),
+            click.option("--min-std", type=float, default=0.0, help="Leave out trajectories that vary less."),
+            click.option(
+                "--covariance",
+                type=click.Choice([str(kind) for kind in CovarianceType]),
+                default=str(CovarianceType.DIAG),
+                show_default=True,
+                help="Covariance of a component over temperature.",
+            ),
+            click.option("--n-init", type=int, default=32, show_default=True, help="Starts that are raced."),
+            click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer."),
+            click.option("--max-iter", type=int, default=1000, show_default=True, help="Iterations at most."),
+            click.option(
+                "--tol",
+                type=float,
+                default=1e-6,
+                show_default=True,
+                help="Converged when the mean log-likelihood gains less.",
+            ),
+        ),
+    )
+
+
+def output_options(command: Command) -> Command:
+    """Where the run goes."""
+    return _apply(
+        command,
+        (
+            click.option("-o", "--output", required=True, metavar="RUN", help="Folder for the results."),
+            click.option("--figures/--no-figures", default=True, help="Draw figures [yes]."),
+            click.option("--force", is_flag=True, help="Write into a folder that is not empty."),
+        ),
+    )

@@ -1,0 +1,126 @@
+"""What a person sees: aligned text as wide as the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from xtec_pipelines.inspect import Inspection
+
+    from xtec.core.results import ClusterRun
+
+
+def show_json(values: dict[str, Any]) -> None:
+    """One JSON object on stdout."""
+    click.echo(json.dumps(values))
+
+
+def show_run(run: ClusterRun, folder: Path, seconds: dict[str, float]) -> None:
+    """The table of a clustering run; `seconds` by stage."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for head, text in _headlines(run):
+        _line(console, head, text)
+    console.print(_cluster_table(run))
+    figures = 4 if run.process["parameters"]["figures"] else 0
+    slow = ", ".join(f"{name} {time:.1f}" for name, time in seconds.items() if time >= 0.05)
+    written = f"results.nxs, summary.json, {figures} figures   in {sum(seconds.values()):.1f} s ({slow})"
+    _line(console, f"{folder}:", written)
+
+
+def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
+    """What was read, kept and fitted, a line each."""
+    from xtec.core.memory import format_bytes
+
+    inputs, counts, mixture, scan = run.process["inputs"], run.counts, run.mixture, run.curves.scan
+    name = Path(inputs[0]["file"]).name + (f" and {len(inputs) - 1} more" if len(inputs) > 1 else "")
+    span = f"{len(scan)} x {scan.name} {scan.values.min():g}-{scan.values.max():g} {scan.units}".rstrip()
+    axes = " x ".join(axis.label.partition(" ")[0] for axis in run.map.axes)
+    shape = " x ".join(str(length) for length in run.map.shape)
+    size = format_bytes(sum(item["size"] for item in inputs))
+    kept = f"kept {counts.n_kept:,} of {counts.n_total:,} ({100 * counts.n_kept / counts.n_total:.2g} %)"
+    left = f"{counts.n_empty:,} empty, {counts.n_nan:,} with NaN"
+    if counts.n_nonpositive:
+        left += f", {counts.n_nonpositive:,} not positive"
+    cutoff = "" if run.threshold.method == "none" else f"cutoff ln I = {run.threshold.cutoff:.3f}   "
+    ended = "converged" if mixture.converged else "NOT converged"
+    return [
+        (name, f"{span}   {axes} = {shape} voxels   {size}"),
+        (f"threshold {run.threshold.method}", f"{cutoff}{kept}, {left}"),
+        (f"mode {run.mode}", run.mode_reason),
+        (
+            f"{len(run.clusters)} clusters",
+            f"log-likelihood {mixture.log_likelihood:.4f} a trajectory, {mixture.n_iter} iterations, "
+            f"best of {mixture.n_init} starts, {ended}",
+        ),
+    ]
+
+
+def _line(console: Any, head: str, text: str) -> None:
+    console.print(f"{head:<15} {text}", soft_wrap=True, markup=False)
+
+
+def _cluster_table(run: ClusterRun) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("voxels", justify="right")
+    if run.peaks is not None:
+        table.add_column("peaks", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column(f"with {run.curves.scan.name}")
+    table.add_column("reads as")
+    for cluster in run.clusters:
+        peaks = [] if run.peaks is None else [f"{cluster.peaks:,}"]
+        table.add_row(
+            str(cluster.number),
+            f"{cluster.voxels:,}",
+            *peaks,
+            f"{100 * cluster.share:.1f}%",
+            cluster.trend,
+            cluster.reading,
+        )
+    return table
+
+
+def show_inspection(inspection: Inspection) -> None:
+    """What is in a series."""
+    from rich.console import Console
+
+    from xtec.core.memory import format_bytes
+
+    console = Console(highlight=False)
+    series, plan = inspection.series, inspection.plan
+    signal = series.source.refs[0]
+    files = f"{len(series.inputs)} files, first " if len(series.inputs) > 1 else ""
+    _line(console, series.name, f"{files}{series.inputs[0]}")
+    _line(console, "signal", f"{signal.file.name}:{signal.path}")
+    values = " ".join(f"{value:g}" for value in series.scan.values[:12]) + (
+        " ..." if len(series.scan) > 12 else ""
+    )
+    _line(console, series.scan.name, f"{len(series.scan)}: {values} {series.scan.units}")
+    for axis in series.axes:
+        low, high = axis.values[0], axis.values[-1]
+        _line(console, axis.name, f"{len(axis)}: {low:g} to {high:g} {axis.units}, step {axis.step:.4g}")
+    stored = ", ".join(signal.filters) or "uncompressed"
+    chunks = "contiguous" if signal.chunks is None else f"chunks {' x '.join(map(str, signal.chunks))}"
+    virtual = ", virtual" if signal.virtual else ""
+    _line(
+        console,
+        "stored",
+        f"{signal.dtype}, {chunks}, {stored}{virtual}, {format_bytes(series.nbytes)} decompressed",
+    )
+    for note in inspection.notes:
+        _line(console, "note", note)
+    blocks = " x ".join(map(str, plan.block_shape))
+    memory = f"about {format_bytes(plan.peak_bytes)} of memory if a tenth of the voxels is kept"
+    time = f"{max(plan.seconds, 1):.0f} s to read at 400 MB/s"
+    _line(console, "plan", f"{plan.n_blocks} blocks of up to {blocks} voxels, {memory}, {time}")

@@ -1,0 +1,1 @@
+"""End-to-end runs: where reading, science and writing meet."""

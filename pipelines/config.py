@@ -1,0 +1,128 @@
+"""One validated object for a clustering run, shared by the command line, recipes and scripts."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from xtec.core.axes import Region, parse_interval, parse_region
+from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError
+from xtec.core.memory import available_bytes, parse_bytes
+from xtec.core.types import CovarianceType, Mode, Rescale
+from xtec.io import OpenOptions
+from xtec.preprocess import parse_threshold
+
+_MEMORY_SHARE = 0.5
+"""Share of the available memory that is taken when no limit is given."""
+
+
+class InputConfig(BaseModel):
+    """Which series to open, and how much of it.
+
+    `region` and `temperatures` are intervals as on the command line: ``"H=-15:15,L=0:1"``, ``"30:220"``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: tuple[str, ...] = Field(min_length=1)
+    region: str | None = None
+    temperatures: str | None = None
+    entry: str | None = None
+    group: str | None = None
+    scan: str | None = None
+    skip_bad: bool = False
+    memory_limit: str | None = None
+
+    @property
+    def bounds(self) -> tuple[Region | None, tuple[float, float] | None]:
+        """Region and temperatures as numbers."""
+        region = parse_region(self.region) if self.region else None
+        interval = parse_interval(self.temperatures, what="temperatures") if self.temperatures else None
+        return region, interval
+
+    @property
+    def open_options(self) -> OpenOptions:
+        """How to look for the series."""
+        return OpenOptions(entry=self.entry, group=self.group, scan=self.scan, skip_bad=self.skip_bad)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory the run may take."""
+        return parse_bytes(self.memory_limit) if self.memory_limit else int(_MEMORY_SHARE * available_bytes())
+
+
+class ClusterConfig(InputConfig):
+    """Everything that decides the result of ``xtec cluster``, and where it goes."""
+
+    output: str
+    mode: Mode = Mode.AUTO
+    clusters: int = Field(default=4, ge=1, le=1000)
+    rescale: Rescale = Rescale.MEAN
+    threshold: str = "kl"
+    negative: Literal["refuse", "drop"] = "refuse"
+    min_std: float = Field(default=0.0, ge=0)
+    covariance: CovarianceType = CovarianceType.DIAG
+    n_init: int = Field(default=32, ge=1)
+    seed: int = Field(default=0, ge=0)
+    max_iter: int = Field(default=1000, ge=1)
+    tol: float = Field(default=1e-6, ge=0)
+    figures: bool = True
+    force: bool = False
+
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def _known_threshold(cls, value: object) -> str:
+        parse_threshold(str(value))
+        return str(value)
+
+
+def make_config(values: dict[str, Any]) -> ClusterConfig:
+    """Build a configuration, turning what is wrong with it into one message.
+
+    Raises
+    ------
+    ConfigError
+        Names every field that is wrong, and how.
+    """
+    try:
+        config = ClusterConfig(**values)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise ConfigError("; ".join(problems)) from None
+    _ = config.bounds, config.memory_bytes
+    return config
+
+
+def load_recipe(path: Path) -> ClusterConfig:
+    """Read a recipe (TOML with ``command = "cluster"``).
+
+    Raises
+    ------
+    ConfigError
+        If it is not TOML, or asks for something unknown.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SeriesNotFoundError("no such recipe", file=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read this recipe ({error})", file=path) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"this is not TOML: {error}", file=path) from None
+    command = values.pop("command", "cluster")
+    if command != "cluster":
+        raise ConfigError(f"unknown command {command!r}", file=path, hint='command = "cluster"')
+    return make_config(values)
+
+
+def dump_recipe(config: ClusterConfig) -> str:
+    """The configuration as TOML with absolute paths; `load_recipe` reads it back."""
+    values = config.model_dump(mode="json", exclude_none=True, exclude={"force"})
+    values["inputs"] = [os.path.abspath(item) for item in config.inputs]
+    values["output"] = os.path.abspath(config.output)
+    return tomli_w.dumps({"command": "cluster", **values})

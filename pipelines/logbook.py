@@ -1,0 +1,40 @@
+"""What the library logged during a run, for run.log and for the results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Logbook(logging.Handler):
+    """Collects log lines until there is a folder to put them in."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record; warnings also by themselves."""
+        self.lines.append(self.format(record))
+        if record.levelno >= logging.WARNING:
+            self.warnings.append(record.getMessage())
+
+
+@contextmanager
+def logbook() -> Iterator[Logbook]:
+    """Listen to xtec and xtec_pipelines while the block runs."""
+    book = Logbook()
+    loggers = [logging.getLogger(name) for name in ("xtec", "xtec_pipelines")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(book)
+        logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
+    try:
+        yield book
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(book)
+            logger.setLevel(level)

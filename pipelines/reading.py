@@ -1,0 +1,86 @@
+"""What each cluster may be, in the field's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.axes import Axis
+from xtec.core.results import ClusterSummary
+from xtec.core.types import ClusterCurves, Float64Array
+from xtec.order_parameter import Trend, describe
+from xtec.reciprocal import ZonePosition, zone_position
+
+
+@dataclass(frozen=True)
+class Members:
+    """Clustered voxels, before the clusters are numbered.
+
+    Attributes
+    ----------
+    index : array, shape (n,)
+    brightness : array, shape (n,)
+        Mean intensity.
+    label : array, shape (n,)
+        1..K.
+    peaks : array, shape (K,), or None
+        Number of peaks in each cluster.
+    """
+
+    index: NDArray[np.int64]
+    brightness: Float64Array
+    label: NDArray[np.int16]
+    peaks: NDArray[np.int64] | None
+
+
+def number_clusters(curves: ClusterCurves, voxels: NDArray[np.int64]) -> tuple[NDArray[np.intp], list[Trend]]:
+    """Order of the clusters: falling order-parameter score, then falling number of voxels.
+
+    Returns
+    -------
+    order : array, shape (K,)
+        Position of each cluster in the old numbering, by new number.
+    trends : list of Trend
+        In the new order.
+    """
+    trends = [describe(curves.scan, curve) for curve in curves.intensity_mean]
+    order = sorted(range(len(trends)), key=lambda k: (-trends[k].score, -voxels[k]))
+    return np.array(order, dtype=np.intp), [trends[k] for k in order]
+
+
+def summarise(axes: Sequence[Axis], members: Members, trends: Sequence[Trend]) -> list[ClusterSummary]:
+    """One line a cluster; `trends` in the order of the cluster numbers."""
+    summaries = []
+    for number, trend in enumerate(trends, start=1):
+        mine = members.label == number
+        zone = zone_position(axes, members.index[mine], members.brightness[mine])
+        summaries.append(
+            ClusterSummary(
+                number=number,
+                voxels=int(mine.sum()),
+                peaks=None if members.peaks is None else int(members.peaks[number - 1]),
+                share=float(mine.mean()),
+                trend=trend.text,
+                reading=_reading(trend, zone),
+                order_parameter=trend.orders,
+                onset=trend.onset,
+            )
+        )
+    return summaries
+
+
+def _reading(trend: Trend, zone: ZonePosition | None) -> str:
+    if trend.orders:
+        if zone is None:
+            return "order parameter"
+        if zone.is_bragg:
+            return "order parameter at Bragg positions"
+        return f"superlattice peaks, q = {zone.text}: order parameter"
+    if trend.change > 0.05:
+        return "thermal diffuse scattering" if zone is not None else ""
+    if trend.change < -0.05 and zone is not None and zone.is_bragg:
+        return "Bragg peaks (Debye-Waller)"
+    return ""

@@ -1,0 +1,105 @@
+"""Writing the run folder: results.nxs, summary.json, run.toml, run.log and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xtec_pipelines.config import ClusterConfig, dump_recipe
+
+from xtec.core.progress import Progress
+from xtec.core.results import ClusterRun
+from xtec.io import write_results
+from xtec.io.atomic import write_text
+from xtec.io.run_folder import create_folder
+
+
+def write_run(
+    folder: Path, run: ClusterRun, config: ClusterConfig, log: Sequence[str], progress: Progress
+) -> None:
+    """Write all files of a run; each appears whole.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    create_folder(folder)
+    with progress.stage("write"):
+        write_results(folder / "results.nxs", run)
+        write_text(folder / "run.toml", dump_recipe(config))
+        write_text(folder / "run.log", "".join(f"{line}\n" for line in log))
+    if config.figures:
+        with progress.stage("draw"):
+            draw_figures(folder / "figures", run)
+    write_text(folder / "summary.json", json.dumps(summary(run), indent=2) + "\n")
+
+
+def summary(run: ClusterRun) -> dict[str, Any]:
+    """The run in the keys that scripts rely on; quantities as value, interval and units."""
+    counts = run.counts
+    scan_units = run.curves.scan.units
+    return {
+        "sample": run.sample,
+        "status": {"state": "done", "converged": run.mixture.converged, "warnings": list(run.warnings)},
+        "mode": run.mode,
+        "mode_reason": run.mode_reason,
+        "n_clusters": len(run.clusters),
+        "seed": run.process["parameters"]["seed"],
+        "n_total": counts.n_total,
+        "n_kept": counts.n_kept,
+        "n_empty": counts.n_empty,
+        "n_nan": counts.n_nan,
+        "n_nonpositive": counts.n_nonpositive,
+        "cutoff": quantity(run.threshold.cutoff, "ln(intensity)"),
+        "log_likelihood": run.mixture.log_likelihood,
+        "clusters": [
+            {
+                "number": cluster.number,
+                "voxels": cluster.voxels,
+                "peaks": cluster.peaks,
+                "share": cluster.share,
+                "trend": cluster.trend,
+                "reading": cluster.reading,
+                "order_parameter": cluster.order_parameter,
+                "onset": None if cluster.onset is None else quantity(cluster.onset, scan_units),
+            }
+            for cluster in run.clusters
+        ],
+        "timings": run.process["timings"],
+    }
+
+
+def quantity(
+    value: float, units: str, low: float | None = None, high: float | None = None
+) -> Mapping[str, Any] | None:
+    """A number with its 95 % interval (null where it cannot be given); None if it is not finite."""
+    if not abs(value) < float("inf"):
+        return None
+    return {"value": value, "low": low, "high": high, "units": units}
+
+
+def draw_figures(folder: Path, run: ClusterRun) -> None:
+    """Threshold, trajectories, average intensity and q-map."""
+    from xtec.plotting import (
+        plot_average_intensity,
+        plot_qmap,
+        plot_threshold,
+        plot_trajectories,
+        save_figure,
+    )
+
+    labels = [_legend(run, number) for number in range(len(run.clusters))]
+    save_figure(plot_threshold(run.threshold, run.counts), folder / "threshold.png")
+    save_figure(plot_trajectories(run.curves, labels), folder / "trajectories.png")
+    save_figure(plot_average_intensity(run.curves, labels), folder / "average_intensity.png")
+    save_figure(plot_qmap(run.map), folder / "qmap.png")
+
+
+def _legend(run: ClusterRun, position: int) -> str:
+    cluster = run.clusters[position]
+    if cluster.peaks is None:
+        return f"{cluster.voxels:,} voxels"
+    return f"{cluster.peaks:,} peaks"

@@ -1,0 +1,1 @@
+"""Errors, types and axes: what every other part of xtec may rely on."""

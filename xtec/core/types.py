@@ -1,0 +1,171 @@
+"""The vocabulary: one name and one sentence for each quantity that crosses a module boundary.
+
+Two layouts exist, and no other order crosses a function boundary:
+
+- volume, shape ``(T, L, K, H)`` (or ``(T, K, H)``, ``(T, H)``): every voxel at every temperature;
+- trajectories, shape ``(n, T)``: intensity of n voxels (or peaks) against temperature.
+
+Data are float32, sums float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.axes import Axis
+
+FloatArray = NDArray[np.floating[Any]]
+Float64Array = NDArray[np.float64]
+IntArray = NDArray[np.signedinteger[Any]]
+
+
+class Mode(StrEnum):
+    """What is clustered: every voxel (X-TEC-d), or the averages of connected peaks (X-TEC-s)."""
+
+    VOXELS = "d"
+    PEAKS = "s"
+    AUTO = "auto"
+
+
+class Rescale(StrEnum):
+    """How a trajectory is made comparable with brighter and weaker ones."""
+
+    MEAN = "mean"
+    ZSCORE = "zscore"
+    LOG_MEAN = "log-mean"
+    NONE = "none"
+
+
+class CovarianceType(StrEnum):
+    """Shape of a component's covariance over temperature, as in scikit-learn."""
+
+    DIAG = "diag"
+    FULL = "full"
+    TIED = "tied"
+    SPHERICAL = "spherical"
+
+
+@dataclass(frozen=True)
+class VoxelCounts:
+    """How many voxels there were and what became of them.
+
+    ``n_total = n_empty + n_nan + n_nonpositive + (voxels judged by the threshold)``.
+    """
+
+    n_total: int
+    n_empty: int = 0
+    """Mean over temperature is zero or below."""
+    n_nan: int = 0
+    """Not finite at one temperature at least."""
+    n_nonpositive: int = 0
+    """Dropped on request, or for a logarithm's sake: some temperature has no positive intensity."""
+    n_kept: int = 0
+
+
+@dataclass(frozen=True)
+class BackgroundThreshold:
+    """Where background ends: the cutoff in ln of the mean intensity, and how it was found.
+
+    Attributes
+    ----------
+    method : str
+        ``kl``, ``simple``, ``value`` or ``none``.
+    cutoff : float
+        Voxels with ``ln mean_t I > cutoff`` are kept; ``-inf`` for ``none``.
+    edges : array, shape (B+1,)
+        Bin edges of the histogram of ``ln mean_t I``.
+    density : array, shape (B,)
+        Probability density in each bin.
+    background_mean, background_std : float
+        Gaussian taken as background: moments of the voxels below the cutoff.
+    credible : bool
+        Whether the cutoff lies between one standard deviation below and two above the mean of all.
+    n_steps : int
+        Steps of the search (0 where there was none).
+    """
+
+    method: str
+    cutoff: float
+    edges: Float64Array
+    density: Float64Array
+    background_mean: float
+    background_std: float
+    credible: bool
+    n_steps: int = 0
+
+
+@dataclass(frozen=True)
+class ClusterCurves:
+    """Each cluster against temperature; row k belongs to cluster number k + 1.
+
+    Attributes
+    ----------
+    scan : Axis
+        Temperatures (or fields, times, ...), T of them.
+    rescaled_mean, rescaled_std : array, shape (K, T)
+        Mean and standard deviation over the cluster's members of what was clustered.
+    intensity_mean, intensity_error : array, shape (K, T)
+        Mean raw intensity over the cluster's voxels and its standard error.
+    """
+
+    scan: Axis
+    rescaled_mean: Float64Array
+    rescaled_std: Float64Array
+    intensity_mean: Float64Array
+    intensity_error: Float64Array
+
+    @property
+    def n_clusters(self) -> int:
+        """K."""
+        return len(self.rescaled_mean)
+
+    def reordered(self, order: NDArray[np.intp]) -> ClusterCurves:
+        """The same curves with the clusters in another order."""
+        return ClusterCurves(
+            self.scan,
+            self.rescaled_mean[order],
+            self.rescaled_std[order],
+            self.intensity_mean[order],
+            self.intensity_error[order],
+        )
+
+
+@dataclass(frozen=True)
+class ClusterMap:
+    """Which voxel belongs to which cluster, kept sparse.
+
+    Attributes
+    ----------
+    axes : sequence of Axis
+        Reciprocal-space axes, slowest first; their lengths are the map's shape.
+    index : array, shape (n,), int64
+        Flat C-order index of each clustered voxel, rising.
+    label : array, shape (n,), int16
+        Cluster number 1..K.
+    angles : array, shape (ndim,), optional
+        Angles between the axes in degrees, as NeXus ``@angles``: for (Ql, Qk, Qh) gamma*, beta*, alpha*.
+    """
+
+    axes: Sequence[Axis]
+    index: NDArray[np.int64]
+    label: NDArray[np.int16]
+    angles: Float64Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    def slab(self, start: int, stop: int) -> NDArray[np.int16]:
+        """Dense labels (0 = not clustered) of the planes start..stop-1 along the slowest axis."""
+        plane = int(np.prod(self.shape[1:], dtype=np.int64))
+        first, last = np.searchsorted(self.index, [start * plane, stop * plane])
+        dense = np.zeros((stop - start) * plane, dtype=np.int16)
+        dense[self.index[first:last] - start * plane] = self.label[first:last]
+        return dense.reshape(stop - start, *self.shape[1:])

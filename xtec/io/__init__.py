@@ -1,0 +1,8 @@
+"""NeXus series in, results out."""
+
+from xtec.io.open import OpenOptions, open_series
+from xtec.io.results import write_results
+from xtec.io.run_folder import open_run
+from xtec.io.series import Dropped, Series
+
+__all__ = ["Dropped", "OpenOptions", "Series", "open_run", "open_series", "write_results"]

@@ -1,0 +1,229 @@
+"""Finding the NXdata of a series in a NeXus file: signal, axes, scan value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.axes import Axis
+from xtec.core.errors import AxisError, InputError, SeriesNotFoundError
+from xtec.io.hdf5 import open_hdf5, read_text
+
+GROUP_ALIASES = {
+    "symm_masked_transform": "masked_symm_transform",
+    "masked_symm_transform": "symm_masked_transform",
+}
+
+
+@dataclass(frozen=True)
+class NexusData:
+    """One NXdata group.
+
+    Attributes
+    ----------
+    file : Path
+    path : str
+        The group inside the file.
+    signal : str
+        Path of the signal inside the file (a link, perhaps).
+    axes : tuple of Axis or None
+        One an axis of the signal, None where the file names none. Lengths are not yet checked.
+    angles : array or None
+        ``@angles`` between the reciprocal-space axes, degrees.
+    entry : str
+        The NXentry around it.
+    """
+
+    file: Path
+    path: str
+    signal: str
+    axes: tuple[Axis | None, ...]
+    angles: NDArray[np.float64] | None
+    entry: str
+
+
+def find_data(path: Path, *, entry: str | None = None, group: str | None = None) -> NexusData:
+    """Find the NXdata to read in a file.
+
+    Order: `group` inside `entry` if asked for; ``transform`` (the layout of NXRefine); the file's default
+    plot; the first NXdata with a signal.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If there is none, or not the one asked for.
+    InputError
+        If its signal or axes cannot be read.
+    """
+    with open_hdf5(path) as file:
+        top = _find_entry(file, path, entry)
+        nxdata = _find_group(top, path, group)
+        return _read_group(nxdata, path, top.name)
+
+
+def _find_entry(file: h5py.File, path: Path, entry: str | None) -> h5py.Group:
+    if entry is not None:
+        found = file.get(entry)
+        if not isinstance(found, h5py.Group):
+            raise SeriesNotFoundError(
+                "there is no such group", file=path, hdf5_path=entry, hint=f"groups here: {_names(file)}"
+            )
+        return found
+    default = file.get(read_text(file.attrs.get("default", "")) or "entry")
+    if isinstance(default, h5py.Group):
+        return default
+    for child in _groups(file):
+        if _is(child, "NXentry"):
+            return child
+    raise SeriesNotFoundError("no NXdata in this file", file=path, hint="name the group with --entry")
+
+
+def _find_group(top: h5py.Group, path: Path, group: str | None) -> h5py.Group:
+    if group is not None:
+        for name in (group, GROUP_ALIASES.get(group, group)):
+            if isinstance(top.get(name), h5py.Group):
+                return top[name]
+        raise SeriesNotFoundError(
+            f"no group named {group}", file=path, hdf5_path=top.name, hint=f"groups here: {_names(top)}"
+        )
+    if _is(top, "NXdata"):
+        return top
+    for name in ("transform", read_text(top.attrs.get("default", ""))):
+        child = top.get(name) if name else None
+        if isinstance(child, h5py.Group) and _is(child, "NXdata"):
+            return child
+    for child in _groups(top):
+        if _is(child, "NXdata") and _signal_name(child) is not None:
+            return child
+    raise SeriesNotFoundError(
+        "no NXdata in this file", file=path, hdf5_path=top.name, hint="name the group with --entry"
+    )
+
+
+def _groups(parent: h5py.Group) -> Iterator[h5py.Group]:
+    for name in parent:
+        child = parent.get(name)
+        if isinstance(child, h5py.Group):
+            yield child
+
+
+def _names(parent: h5py.Group) -> str:
+    return ", ".join(child.name.rsplit("/", 1)[-1] for child in _groups(parent)) or "none"
+
+
+def _is(group: h5py.Group, nx_class: str) -> bool:
+    return read_text(group.attrs.get("NX_class", "")) == nx_class
+
+
+def _signal_name(group: h5py.Group) -> str | None:
+    if "signal" in group.attrs:
+        return read_text(group.attrs["signal"])
+    for name in group:
+        child = group.get(name)
+        if isinstance(child, h5py.Dataset) and "signal" in child.attrs:
+            return str(name)
+    return None
+
+
+def _read_group(group: h5py.Group, path: Path, entry: str) -> NexusData:
+    signal = _signal_name(group)
+    if signal is None:
+        raise SeriesNotFoundError("this NXdata names no signal", file=path, hdf5_path=group.name)
+    if group.get(signal, getlink=True) is None:
+        raise SeriesNotFoundError(f"the signal {signal!r} is missing", file=path, hdf5_path=group.name)
+    axes = tuple(None if name == "." else read_axis(group, name, path) for name in _axis_names(group, signal))
+    angles = group.attrs.get("angles")
+    return NexusData(
+        path,
+        group.name,
+        f"{group.name.rstrip('/')}/{signal}",
+        axes,
+        None if angles is None else np.asarray(angles, dtype=np.float64),
+        entry,
+    )
+
+
+def _axis_names(group: h5py.Group, signal: str) -> list[str]:
+    names = group.attrs.get("axes")
+    if names is None and isinstance(group.get(signal, getlink=True), h5py.HardLink):
+        names = group[signal].attrs.get("axes")  # the older convention
+    if names is None:
+        return []
+    if isinstance(names, np.ndarray) and names.size > 1:
+        return [read_text(name) for name in names]
+    return [part for part in re.split(r"[:,\s\[\]]+", read_text(names)) if part]
+
+
+def read_axis(group: h5py.Group, name: str, path: Path) -> Axis:
+    """Read one axis of an NXdata group.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If it is not there.
+    AxisError
+        If it is not one-dimensional, or has values that are not finite.
+    """
+    dataset = group.get(name)
+    where = f"{group.name}/{name}"
+    if not isinstance(dataset, h5py.Dataset):
+        raise SeriesNotFoundError(f"the axis {name!r} is missing", file=path, hdf5_path=group.name)
+    if dataset.ndim != 1 or dataset.dtype.kind not in "fiu":
+        raise AxisError("an axis must be a list of numbers", file=path, hdf5_path=where)
+    values = np.asarray(dataset[()], dtype=np.float64)
+    bad = int(np.count_nonzero(~np.isfinite(values)))
+    if bad:
+        raise AxisError(
+            f"{bad} of {values.size} values of this axis are not finite", file=path, hdf5_path=where
+        )
+    attributes = {key: dataset.attrs[key] for key in ("long_name", "scaling_factor") if key in dataset.attrs}
+    return Axis(name, values, read_text(dataset.attrs.get("units", "")), attributes)
+
+
+def read_scan_value(data: NexusData, scan: str | None) -> Axis:
+    """The one temperature (or other scan value) of a per-temperature file, as an axis of length one.
+
+    It is taken from the sample group; only if that has none, from the file name (``SAMPLE_12p5K.nxs``).
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    name = scan or "sample/temperature"
+    with open_hdf5(data.file) as file:
+        field = file[data.entry].get(name)
+        if field is None and scan is not None:
+            field = file.get(name)
+        if isinstance(field, h5py.Dataset) and field.size == 1 and field.dtype.kind in "fiu":
+            value = np.asarray(field[()], dtype=np.float64).reshape(1)
+            units = read_text(field.attrs.get("units", "K" if scan is None else ""))
+            if not np.isfinite(value).all():
+                raise InputError("the scan value is not finite", file=data.file, hdf5_path=field.name)
+            return Axis(name.rsplit("/", 1)[-1], value, units)
+    from_name = None if scan is not None else value_in_name(data.file)
+    if from_name is None:
+        raise InputError(
+            "no scan value in this file, nor a temperature in its name",
+            file=data.file,
+            hdf5_path=f"{data.entry.rstrip('/')}/{name}",
+            hint="name the field that holds it with --scan, as sample/magnetic_field",
+        )
+    return from_name
+
+
+def value_in_name(path: Path) -> Axis | None:
+    """Scan value that a file name ends in, as NXRefine writes it: ``X_12p5K`` is 12.5 K, ``X_m2T`` -2 T."""
+    match = re.search(r"(?:^|[_-])(m?)(\d+(?:[p.]\d+)?)\s*([A-Za-z]*)$", path.stem)
+    if match is None:
+        return None
+    minus, digits, units = match.groups()
+    value = float(digits.replace("p", ".")) * (-1 if minus else 1)
+    name = "temperature" if units in ("", "K") else "scan"
+    return Axis(name, np.array([value]), units or "K")

@@ -1,0 +1,332 @@
+"""From what the user names (a file, a folder, a list) to a series."""
+
+from __future__ import annotations
+
+import glob
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xtec.core.axes import Q_NAMES, Axis, Region
+from xtec.core.errors import AxisError, InputError, SeriesNotFoundError, XtecError
+from xtec.io.hdf5 import DatasetRef, locate, open_hdf5, read_text
+from xtec.io.nexus import NexusData, find_data, read_axis, read_scan_value, value_in_name
+from xtec.io.series import Dropped, PerTemperature, Series, Stacked
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
+_TEMPERATURE_NAMES = {"temperature", "temp", "te", "t"}
+_Q_LIKE = {"qh", "qk", "ql", "qx", "qy", "qz", "h", "k", "l", "two_theta", "q", "r"}
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """How to look for the series; see `open_series`."""
+
+    entry: str | None = None
+    group: str | None = None
+    scan: str | None = None
+    skip_bad: bool = False
+
+
+def open_series(
+    inputs: str | Path | Sequence[str | Path],
+    *,
+    region: Region | None = None,
+    temperatures: tuple[float, float] | None = None,
+    options: OpenOptions | None = None,
+) -> Series:
+    """Open a temperature series without reading its intensities.
+
+    Parameters
+    ----------
+    inputs : path or sequence of paths
+        A stacked file, an NXRefine sample folder (or its ``_scans.nxs`` parent, used as a pointer to the
+        folder), or a list of per-temperature files; ``*`` and ``?`` are expanded.
+    region : mapping, optional
+        Closed intervals by axis name, in the axes' units.
+    temperatures : (low, high), optional
+        Closed interval of the scan variable.
+    options : OpenOptions, optional
+        Entry, group, scan variable, and whether to drop bad temperatures.
+
+    Raises
+    ------
+    InputError
+        If the input is unusable: its message names file and path.
+    """
+    options = options or OpenOptions()
+    paths, from_folder = _expand([inputs] if isinstance(inputs, str | Path) else inputs)
+    if len(paths) == 1:
+        data = find_data(paths[0], entry=options.entry, group=options.group)
+        signal = locate(data.file, data.signal)
+        scan_dimension = _scan_dimension(data, signal)
+        if scan_dimension is not None:
+            series = _stacked(data, signal, scan_dimension, options)
+            return _checked(series.crop(region, temperatures))
+    series = _per_temperature(paths, options, from_folder)
+    return _checked(series.crop(region, temperatures))
+
+
+def _expand(inputs: Sequence[str | Path]) -> tuple[list[Path], bool]:
+    """Files that the inputs stand for, and whether they were found by looking into a folder."""
+    paths: list[Path] = []
+    from_folder = False
+    for item in inputs:
+        path = Path(item)
+        if not path.exists() and glob.has_magic(str(item)):
+            found = [Path(name) for name in sorted(glob.glob(str(item)))]
+            if not found:
+                raise SeriesNotFoundError("no file matches this pattern", file=path)
+            paths += found
+        elif path.is_dir() or _is_parent(path):
+            folder = path if path.is_dir() else path.parent
+            from_folder = True
+            found = [p for p in sorted(folder.iterdir()) if p.suffix in _SUFFIXES and not _is_parent(p)]
+            if not found:
+                raise SeriesNotFoundError(
+                    "no NeXus or HDF5 files in this folder",
+                    file=folder,
+                    hint="give the folder that holds the wrappers, SAMPLE_300K.nxs and so on",
+                )
+            paths += found
+        else:
+            paths.append(path)
+    return paths, from_folder
+
+
+def _is_parent(path: Path) -> bool:
+    """Whether this is the parent that NXRefine keeps beside its wrappers (a list, not data)."""
+    return path.is_file() and path.stem.endswith("_scans")
+
+
+def _scan_dimension(data: NexusData, signal: DatasetRef) -> int | None:
+    """Which dimension of a signal is the scan; None if the signal is the volume of one temperature."""
+    names = [axis.name.lower() if axis else "" for axis in data.axes]
+    for dimension, (name, axis) in enumerate(zip(names, data.axes, strict=True)):
+        if name in _TEMPERATURE_NAMES or (axis is not None and axis.units == "K"):
+            return dimension
+    if len(signal.shape) == 4:
+        return 0
+    if len(signal.shape) in (2, 3) and names and names[0] and names[0] not in _Q_LIKE:
+        return 0
+    if not names and len(signal.shape) in (2, 3) and value_in_name(data.file) is None:
+        return 0
+    return None
+
+
+def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenOptions) -> Series:
+    _check_rank(signal, data, (2, 3, 4))
+    axes = _complete_axes(data, signal)
+    scan = axes[dimension]
+    if options.scan is not None:
+        with open_hdf5(data.file) as file:
+            scan = read_axis(file[data.path], options.scan, data.file)
+        _check_length(scan, signal.shape[dimension], data)
+    elif scan.name.lower() in _TEMPERATURE_NAMES:
+        scan = Axis("temperature", scan.values, scan.units or "K", scan.attributes)
+    others = [axis for position, axis in enumerate(axes) if position != dimension]
+    order = _canonical_order(others)
+    positions = [position for position in range(len(axes)) if position != dimension]
+    return Series(
+        name=_sample_name(data),
+        scan=scan,
+        axes=tuple(others[i] for i in order),
+        source=Stacked(signal, (dimension, *(positions[i] for i in order))),
+        rows=tuple(range(len(scan))),
+        origin=(0,) * len(others),
+        angles=data.angles,
+        inputs=(data.file,),
+    )
+
+
+@dataclass(frozen=True)
+class _Volume:
+    """One temperature."""
+
+    data: NexusData
+    signal: DatasetRef
+    axes: tuple[Axis, ...]
+    scan: Axis
+
+
+def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: bool) -> Series:
+    volumes: list[_Volume] = []
+    bad: list[tuple[Path, XtecError]] = []
+    for path in paths:
+        try:
+            if from_folder and _is_stranger(path, options):
+                logger.warning("%s holds no temperature of the series; passed over", path)
+                continue
+            volumes.append(_open_volume(path, options))
+        except InputError as error:
+            bad.append((path, error))
+    volumes, misfits = _agreeing(volumes)
+    bad += misfits
+    if bad and not (options.skip_bad and volumes):
+        raise _unusable(bad, len(paths))
+    if not volumes:
+        raise SeriesNotFoundError("no temperatures found", file=paths[0].parent)
+    for path, why in bad:
+        logger.warning("%s dropped: %s", path, why)
+    volumes.sort(key=lambda volume: float(volume.scan.values[0]))
+    first = volumes[0]
+    order = _canonical_order(first.axes)
+    return Series(
+        name=_sample_name(first.data),
+        scan=Axis(
+            first.scan.name, np.concatenate([volume.scan.values for volume in volumes]), first.scan.units
+        ),
+        axes=tuple(first.axes[i] for i in order),
+        source=PerTemperature(tuple(volume.signal for volume in volumes), order),
+        rows=tuple(range(len(volumes))),
+        origin=(0,) * len(order),
+        angles=first.data.angles,
+        dropped=tuple(Dropped(str(path), why.what) for path, why in bad),
+        inputs=tuple(volume.data.file for volume in volumes),
+    )
+
+
+def _is_stranger(path: Path, options: OpenOptions) -> bool:
+    """A file in the folder with neither a volume nor a scan value: not part of the series."""
+    try:
+        find_data(path, entry=options.entry, group=options.group)
+    except SeriesNotFoundError:
+        return value_in_name(path) is None
+    return False
+
+
+def _open_volume(path: Path, options: OpenOptions) -> _Volume:
+    data = find_data(path, entry=options.entry, group=options.group)
+    signal = locate(data.file, data.signal)
+    _check_rank(signal, data, (1, 2, 3))
+    return _Volume(data, signal, _complete_axes(data, signal), read_scan_value(data, options.scan))
+
+
+def _agreeing(volumes: list[_Volume]) -> tuple[list[_Volume], list[tuple[Path, XtecError]]]:
+    """Split volumes into those on the commonest grid, without duplicates, and the rest with reasons."""
+    if not volumes:
+        return [], []
+    common = Counter(volume.signal.shape for volume in volumes).most_common(1)[0][0]
+    model = next(volume for volume in volumes if volume.signal.shape == common)
+    good: dict[float, _Volume] = {}
+    bad: list[tuple[Path, XtecError]] = []
+    for volume in volumes:
+        value = float(volume.scan.values[0])
+        if volume.signal.shape != common:
+            what = f"shape {volume.signal.shape} where the others have {common}"
+        elif not _same_axes(volume.axes, model.axes):
+            what = f"the axes differ from those of {model.data.file.name}"
+        elif value in good:
+            what = f"{value:g} {volume.scan.units} is there twice: also in {good[value].data.file.name}"
+        else:
+            good[value] = volume
+            continue
+        bad.append((volume.data.file, InputError(what, file=volume.data.file, hdf5_path=volume.data.signal)))
+    return list(good.values()), bad
+
+
+def _same_axes(some: Sequence[Axis], others: Sequence[Axis]) -> bool:
+    return all(
+        a.name == b.name and np.allclose(a.values, b.values, rtol=0, atol=1e-3 * abs(a.step) + 1e-12)
+        for a, b in zip(some, others, strict=True)
+    )
+
+
+def _unusable(bad: list[tuple[Path, XtecError]], total: int) -> XtecError:
+    if total == 1:
+        return bad[0][1]
+    listed = "\n".join(f"  {path}: {error.what}" for path, error in bad)
+    return InputError(
+        f"{len(bad)} of {total} temperatures cannot be used\n{listed}",
+        file=bad[0][1].file,
+        hdf5_path=bad[0][1].hdf5_path,
+        hint="mend them, or go on without them with --skip-bad",
+    )
+
+
+def _check_rank(signal: DatasetRef, data: NexusData, allowed: tuple[int, ...]) -> None:
+    if len(signal.shape) not in allowed:
+        raise InputError(
+            f"the signal has {len(signal.shape)} dimensions",
+            file=data.file,
+            hdf5_path=data.signal,
+            hint="a series has a scan axis and one to three axes in reciprocal space",
+        )
+
+
+def _complete_axes(data: NexusData, signal: DatasetRef) -> tuple[Axis, ...]:
+    """The axes of a signal, pixel numbers where the file names none, bin edges turned into centres."""
+    rank = len(signal.shape)
+    if data.axes and len(data.axes) != rank:
+        raise AxisError(
+            f"{len(data.axes)} axes for a signal of {rank} dimensions", file=data.file, hdf5_path=data.path
+        )
+    stand_in = ("temperature", *Q_NAMES)[-rank:] if rank < 4 else ("temperature", *Q_NAMES)
+    axes: list[Axis] = []
+    for position, size in enumerate(signal.shape):
+        axis = data.axes[position] if data.axes else None
+        if axis is None:
+            axis = Axis(stand_in[position], np.arange(size, dtype=np.float64), "pixel")
+        elif len(axis) == size + 1:
+            axis = Axis(axis.name, (axis.values[1:] + axis.values[:-1]) / 2, axis.units, axis.attributes)
+        _check_length(axis, size, data)
+        axes.append(axis)
+    return tuple(axes)
+
+
+def _check_length(axis: Axis, size: int, data: NexusData) -> None:
+    if len(axis) != size:
+        raise AxisError(
+            f"the axis has {len(axis)} values where the signal has {size}",
+            file=data.file,
+            hdf5_path=f"{data.path}/{axis.name}",
+        )
+
+
+def _canonical_order(axes: Sequence[Axis]) -> tuple[int, ...]:
+    """Order that puts Ql, Qk, Qh slowest to fastest; other axes stay as they are."""
+    names = [axis.name for axis in axes]
+    if all(name in Q_NAMES for name in names):
+        return tuple(sorted(range(len(axes)), key=lambda i: Q_NAMES.index(names[i])))
+    return tuple(range(len(axes)))
+
+
+def _sample_name(data: NexusData) -> str:
+    with open_hdf5(data.file) as file:
+        for path in (f"{data.entry}/sample/name", f"{data.entry}/title"):
+            field = file.get(path)
+            if field is not None and field.shape in ((), (1,)):
+                return read_text(field[()])
+    return data.file.stem
+
+
+def _checked(series: Series) -> Series:
+    """Refuse a series that cannot be clustered whatever the intensities are."""
+    file, path = series.inputs[0], series.source.refs[0].path
+    if len(series.scan) < 2:
+        raise InputError(
+            f"one {series.scan.name} only; trajectories need at least two",
+            file=file,
+            hdf5_path=path,
+            hint="give the folder, or the files of all temperatures",
+        )
+    values, counts = np.unique(series.scan.values, return_counts=True)
+    if values.size < len(series.scan):
+        twice = ", ".join(f"{value:g}" for value in values[counts > 1][:5])
+        raise InputError(
+            f"duplicate values of {series.scan.name}: {twice} {series.scan.units}".rstrip(),
+            file=file,
+            hdf5_path=path,
+            hint="choose an interval with --temperatures, or another scan variable with --scan",
+        )
+    for axis in series.axes:
+        steps = np.diff(axis.values)
+        if not (np.all(steps > 0) or np.all(steps < 0)):
+            raise AxisError(f"{axis.name} does not rise or fall steadily", file=file)
+    return series

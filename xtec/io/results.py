@@ -1,0 +1,166 @@
+"""A clustering run as results.nxs: every group plots by itself in NeXpy, silx and h5web."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from xtec.core.axes import Axis
+from xtec.core.results import ClusterRun, FittedMixture, PeakTable
+from xtec.core.types import BackgroundThreshold, ClusterCurves, ClusterMap, Float64Array, VoxelCounts
+from xtec.io.atomic import replacing
+from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_axis, write_parameters
+
+_CHUNK = 64
+
+
+def write_results(path: Path, run: ClusterRun) -> None:
+    """Write a run as one NeXus file, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        start_file(file, "xtec-pipeline", str(run.process["version"]))
+        file.attrs["file_name"] = path.name
+        entry = new_group(file, "entry", "NXentry")
+        entry.attrs["default"] = "trajectories"
+        entry["title"] = run.title
+        entry["start_time"] = run.process["start_time"]
+        _write_sample(entry, run)
+        _write_curves(entry, run.curves)
+        _write_map(entry, run.map)
+        _write_voxels(entry, run)
+        if run.peaks is not None:
+            _write_peaks(entry, run.peaks, run.curves.scan, run.map)
+        _write_mixture(entry, run.mixture, run.curves.scan)
+        _write_threshold(entry, run.threshold, run.counts)
+        _write_process(entry, run.process)
+
+
+def _write_sample(entry: h5py.Group, run: ClusterRun) -> None:
+    sample = new_group(entry, "sample", "NXsample")
+    sample["name"] = run.sample
+    write_axis(sample, run.curves.scan)
+
+
+def _write_curves(entry: h5py.Group, curves: ClusterCurves) -> None:
+    names = [f"cluster_{k + 1}" for k in range(curves.n_clusters)]
+    groups = (
+        ("trajectories", "rescaled trajectories", curves.rescaled_mean, curves.rescaled_std),
+        ("average_intensity", "average intensity", curves.intensity_mean, curves.intensity_error),
+    )
+    for name, title, mean, error in groups:
+        group = new_data(entry, name, title=title, signals=names, axes=[curves.scan])
+        for k, signal in enumerate(names):
+            group[signal] = mean[k]
+            group[f"{signal}_errors"] = error[k]
+
+
+def _write_map(entry: h5py.Group, cluster_map: ClusterMap) -> None:
+    group = new_data(
+        entry,
+        "cluster_map",
+        title="cluster of each voxel, 0 = not clustered",
+        signals=["cluster_map"],
+        axes=cluster_map.axes,
+    )
+    if cluster_map.angles is not None:
+        group.attrs["angles"] = cluster_map.angles
+    if len(cluster_map.shape) > 2:
+        middle = str(cluster_map.shape[0] // 2)
+        group.attrs["default_slice"] = np.array([middle, ".", "."], dtype=h5py.string_dtype())
+    chunks = tuple(min(_CHUNK, size) for size in cluster_map.shape)
+    data = group.create_dataset("cluster_map", cluster_map.shape, "i2", chunks=chunks, compression="gzip")
+    for start in range(0, cluster_map.shape[0], chunks[0]):
+        stop = min(start + chunks[0], cluster_map.shape[0])
+        data[start:stop] = cluster_map.slab(start, stop)
+
+
+def _write_voxels(entry: h5py.Group, run: ClusterRun) -> None:
+    voxels = new_group(entry, "voxels", "NXcollection")
+    voxels.create_dataset("index", data=run.map.index, compression="gzip", shuffle=True)
+    voxels.create_dataset("label", data=run.map.label, compression="gzip")
+    voxels.create_dataset("probability", data=run.probability, compression="gzip", shuffle=True)
+    voxels["index"].attrs["long_name"] = "flat C-order index into cluster_map"
+
+
+def _write_peaks(entry: h5py.Group, peaks: PeakTable, scan: Axis, cluster_map: ClusterMap) -> None:
+    number = Axis("peak", np.arange(1, len(peaks.label) + 1, dtype=np.float64))
+    group = new_data(
+        entry, "peaks", title="intensity of each peak", signals=["intensity"], axes=[number, scan]
+    )
+    group["intensity"] = peaks.intensity
+    group["maximum"] = peaks.maximum
+    group["label"] = peaks.label
+    group["size"] = peaks.size
+    group["centroid"] = peaks.centroid
+    group["centroid"].attrs["long_name"] = ", ".join(axis.name for axis in cluster_map.axes)
+
+
+def _write_mixture(entry: h5py.Group, mixture: FittedMixture, scan: Axis) -> None:
+    component = Axis("component", np.arange(1, len(mixture.weights) + 1, dtype=np.float64))
+    group = new_data(entry, "mixture", title="component means", signals=["means"], axes=[component, scan])
+    for name in ("means", "weights", "covariances", "covariance_type", "log_likelihood", "bic"):
+        group[name] = getattr(mixture, name)
+    for name in ("n_iter", "n_init", "converged", "n_reseeded"):
+        group[name] = getattr(mixture, name)
+    group["log_likelihood"].attrs["long_name"] = "mean log-likelihood of a trajectory"
+
+
+def _write_threshold(entry: h5py.Group, threshold: BackgroundThreshold, counts: VoxelCounts) -> None:
+    edges = threshold.edges
+    centres = (edges[1:] + edges[:-1]) / 2 if edges.size else np.zeros(1)
+    axis = Axis("log_intensity", centres, "", {"long_name": "ln of the mean intensity"})
+    group = new_data(
+        entry,
+        "threshold",
+        title="voxels by ln of their mean intensity",
+        signals=["density", "background"],
+        axes=[axis],
+    )
+    group["density"] = threshold.density if edges.size else np.zeros(1)
+    group["background"] = gaussian_background(threshold, centres)
+    for name in ("method", "cutoff", "credible", "background_mean", "background_std", "n_steps"):
+        group[name] = getattr(threshold, name)
+    for name in ("n_total", "n_kept", "n_empty", "n_nan", "n_nonpositive"):
+        group[name] = getattr(counts, name)
+
+
+def gaussian_background(threshold: BackgroundThreshold, at: Float64Array) -> Float64Array:
+    """Gaussian of the background, scaled to the voxels below the cutoff; zero where there is none."""
+    mean, std = threshold.background_mean, threshold.background_std
+    if not (np.isfinite(mean) and std > 0):
+        return np.zeros_like(at)
+    below = threshold.edges[:-1] < threshold.cutoff
+    share = float(np.sum(threshold.density[below] * np.diff(threshold.edges)[below]))
+    curve: Float64Array = share * np.exp(-((at - mean) ** 2) / (2 * std**2)) / (std * np.sqrt(2 * np.pi))
+    return curve
+
+
+def _write_process(entry: h5py.Group, process: Mapping[str, Any]) -> None:
+    group = new_group(entry, "process", "NXprocess")
+    group["program"] = "xtec"
+    group["version"] = process["version"]
+    group["date"] = now()
+    group["sequence_index"] = 1
+    for name in ("parameters", "timings", "environment"):
+        write_parameters(group, name, process[name])
+    inputs = new_group(group, "inputs", "NXcollection")
+    for number, source in enumerate(process["inputs"], start=1):
+        write_parameters(inputs, f"input_{number:04d}", source)
+    dropped = process["dropped"]
+    if dropped:
+        write_parameters(
+            group, "dropped", {f"temperature_{i:03d}": text for i, text in enumerate(dropped, 1)}
+        )
+    if process["warnings"]:
+        note = new_group(group, "warnings", "NXnote")
+        note["type"] = "text/plain"
+        note["data"] = "\n".join(process["warnings"])

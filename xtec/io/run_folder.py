@@ -1,0 +1,157 @@
+"""The folder a run leaves behind, and opening it again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xtec.core.errors import InputError, OutputError, SeriesNotFoundError
+from xtec.io.hdf5 import open_hdf5, read_text
+
+if TYPE_CHECKING:
+    import h5py
+    import xarray
+
+
+def check_output(folder: Path, inputs: Sequence[Path], *, force: bool) -> None:
+    """Refuse an output folder before any work is done; nothing is created.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, holds something already (without `force`), or is the input's own folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("the output is a file, a folder is wanted", file=folder)
+    if any(folder.resolve() in (path.resolve(), path.resolve().parent) for path in inputs):
+        raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise OutputError("this folder is not empty", file=folder, hint="--force, or another folder with -o")
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError("cannot write here", file=parent, hint="another folder with -o")
+
+
+def create_folder(folder: Path) -> None:
+    """Make the folder (and figures/ in it).
+
+    Raises
+    ------
+    OutputError
+        If that is not possible.
+    """
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make this folder ({error.strerror})", file=folder) from error
+
+
+def open_run(path: str | Path) -> xarray.DataTree:
+    """Open the results of a run.
+
+    Parameters
+    ----------
+    path : str or Path
+        The run folder, or its results.nxs.
+
+    Returns
+    -------
+    xarray.DataTree
+        One node a group of /entry; NXdata axes are coordinates; the cluster map is read when used.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If there are no results.
+    InputError
+        If the file is not one of ours.
+    """
+    import xarray
+
+    path = Path(path)
+    file_path = path / "results.nxs" if path.is_dir() or not path.suffix else path
+    if not file_path.exists():
+        raise SeriesNotFoundError("no results here", file=file_path, hint="run xtec cluster first")
+    with open_hdf5(file_path) as file:
+        if read_text(file.attrs.get("creator", "")) != "xtec-pipeline":
+            raise InputError("this is not a results file of xtec", file=file_path)
+        entry = file["entry"]
+        names = (
+            "trajectories",
+            "average_intensity",
+            "cluster_map",
+            "voxels",
+            "peaks",
+            "mixture",
+            "threshold",
+        )
+        tree = {name: _dataset(entry[name], file_path) for name in names if name in entry}
+        attributes = {"title": read_text(entry["title"][()]), "sample": read_text(entry["sample/name"][()])}
+    return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attributes), **tree}, name=path.name)
+
+
+def _dataset(group: h5py.Group, path: Path) -> xarray.Dataset:
+    """One group as a Dataset: fields along the axes as variables, single values as attributes."""
+    import xarray
+
+    names = [read_text(name) for name in group.attrs.get("axes", [])]
+    axes = {name: group[name] for name in names}
+    sizes = {name: len(axis) for name, axis in axes.items()}
+    coordinates = {name: (name, axis[()], _attributes(axis)) for name, axis in axes.items()}
+    variables, attributes = {}, {}
+    for name, field in group.items():
+        if name in axes:
+            continue
+        if field.ndim == 0:
+            value = field[()]
+            attributes[name] = read_text(value) if isinstance(value, bytes) else value
+        else:
+            dims = _dims(field.shape, sizes, name)
+            variables[name] = (dims, _lazy(field, path) if field.ndim == len(axes) == 3 else field[()])
+    if "angles" in group.attrs:
+        attributes["angles"] = group.attrs["angles"]
+    return xarray.Dataset(variables, coordinates, attributes)
+
+
+def _dims(shape: tuple[int, ...], sizes: dict[str, int], field: str) -> tuple[str, ...]:
+    """Names of a field's dimensions: those of the axes in order where they fit, its own otherwise."""
+    if shape == tuple(sizes.values()):
+        return tuple(sizes)
+    axes = iter(sizes.items())
+    names = []
+    for position, size in enumerate(shape):
+        match = next((name for name, length in axes if length == size), None)
+        names.append(match or ("voxel" if not sizes else f"{field}_{position}"))
+    return tuple(names)
+
+
+def _attributes(field: h5py.Dataset) -> dict[str, Any]:
+    return {
+        key: read_text(value) if isinstance(value, str | bytes) else np.asarray(value)
+        for key, value in field.attrs.items()
+        if key in ("units", "long_name", "scaling_factor")
+    }
+
+
+def _lazy(field: h5py.Dataset, path: Path) -> Any:
+    import dask.array
+
+    return dask.array.from_array(_OnDisk(path, field), chunks=field.chunks, name=False, asarray=False)
+
+
+class _OnDisk:
+    """A dataset that is read when sliced, from a file that is not kept open."""
+
+    def __init__(self, path: Path, field: h5py.Dataset) -> None:
+        self._path, self._name = path, field.name
+        self.shape, self.dtype, self.ndim = field.shape, field.dtype, field.ndim
+
+    def __getitem__(self, selection: Any) -> Any:
+        with open_hdf5(self._path) as file:
+            return file[self._name][selection]

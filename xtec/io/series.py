@@ -1,0 +1,232 @@
+"""A series: one intensity volume for each temperature, read a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.axes import Axis, Region, select_interval, select_region
+from xtec.core.chunking import Block, block_shape
+from xtec.core.errors import InputError
+from xtec.io.hdf5 import DatasetRef, open_hdf5
+
+if TYPE_CHECKING:
+    import xarray
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A temperature left out, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """One dataset that holds all temperatures.
+
+    `order` lists the dataset's dimensions in canonical order: scan first, then L, K, H.
+    """
+
+    signal: DatasetRef
+    order: tuple[int, ...]
+
+    def read(self, rows: Sequence[int], block: Block) -> NDArray[Any]:
+        """Intensities, shape (len(rows), *block)."""
+        with open_hdf5(self.signal.file) as file:
+            dataset = file[self.signal.path]
+            runs = _consecutive(rows)
+            parts = [self._read_run(dataset, run, block) for run in runs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _read_run(self, dataset: Any, run: slice, block: Block) -> NDArray[Any]:
+        selection: list[slice] = [slice(None)] * len(self.order)
+        for dimension, part in zip(self.order, (run, *block), strict=True):
+            selection[dimension] = part
+        values: NDArray[Any] = dataset[tuple(selection)].transpose(self.order)
+        return values
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Chunk lengths along the reciprocal-space axes."""
+        stored = self.signal.chunks
+        return None if stored is None else tuple(stored[dimension] for dimension in self.order[1:])
+
+    @property
+    def refs(self) -> tuple[DatasetRef, ...]:
+        """The datasets behind the series."""
+        return (self.signal,)
+
+
+@dataclass(frozen=True)
+class PerTemperature:
+    """One dataset a temperature, in files of their own; `order` puts each into L, K, H."""
+
+    signals: tuple[DatasetRef, ...]
+    order: tuple[int, ...]
+
+    def read(self, rows: Sequence[int], block: Block) -> NDArray[Any]:
+        """Intensities, shape (len(rows), *block)."""
+        selection: list[slice] = [slice(None)] * len(self.order)
+        for dimension, part in zip(self.order, block, strict=True):
+            selection[dimension] = part
+        volume = np.empty((len(rows), *block_shape(block)), dtype=self.signals[0].dtype.newbyteorder("="))
+        for position, row in enumerate(rows):
+            signal = self.signals[row]
+            with open_hdf5(signal.file) as file:
+                volume[position] = file[signal.path][tuple(selection)].transpose(self.order)
+        return volume
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Chunk lengths along the reciprocal-space axes."""
+        stored = self.signals[0].chunks
+        return None if stored is None else tuple(stored[dimension] for dimension in self.order)
+
+    @property
+    def refs(self) -> tuple[DatasetRef, ...]:
+        """The datasets behind the series."""
+        return self.signals
+
+
+@dataclass(frozen=True)
+class Series:
+    """Intensity against a scan variable on a grid in reciprocal space; nothing is read until asked for.
+
+    Attributes
+    ----------
+    name : str
+        Sample name, or the file's.
+    scan : Axis
+        Temperatures (or fields, times, ...), T of them.
+    axes : tuple of Axis
+        Reciprocal-space axes, slowest first.
+    source : Stacked or PerTemperature
+        Where the numbers are.
+    rows : tuple of int
+        Which temperatures of the source belong to the series.
+    origin : tuple of int
+        Where the grid starts in the source.
+    angles : array or None
+        NeXus ``@angles`` between the axes, degrees.
+    dropped : tuple of Dropped
+        Temperatures that were left out.
+    inputs : tuple of str
+        The files that were given or found.
+    """
+
+    name: str
+    scan: Axis
+    axes: tuple[Axis, ...]
+    source: Stacked | PerTemperature
+    rows: tuple[int, ...]
+    origin: tuple[int, ...]
+    angles: NDArray[np.float64] | None = None
+    dropped: tuple[Dropped, ...] = ()
+    inputs: tuple[Path, ...] = field(default=())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along each reciprocal-space axis."""
+        return tuple(len(axis) for axis in self.axes)
+
+    @property
+    def n_temperatures(self) -> int:
+        """T."""
+        return len(self.scan)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As stored in the file, in native byte order."""
+        return self.source.refs[0].dtype.newbyteorder("=")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all intensities, decompressed."""
+        return int(np.prod((self.n_temperatures, *self.shape), dtype=np.int64)) * self.dtype.itemsize
+
+    def read(self, block: Block, temperatures: slice = slice(None)) -> NDArray[Any]:
+        """Intensities of a block at all (or some) temperatures, shape (T, *block), dtype of the file.
+
+        Raises
+        ------
+        InputError
+            If a file has become unreadable since the series was opened.
+        """
+        shifted = tuple(
+            slice(part.start + start, part.stop + start)
+            for part, start in zip(block, self.origin, strict=True)
+        )
+        try:
+            values = self.source.read(self.rows[temperatures], shifted)
+        except (OSError, KeyError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"cannot read the intensities ({error})",
+                file=self.source.refs[0].file,
+                hdf5_path=self.source.refs[0].path,
+                hint="the file may be damaged, or compressed with a filter that hdf5plugin does not have",
+            ) from error
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def crop(self, region: Region | None = None, temperatures: tuple[float, float] | None = None) -> Series:
+        """Restrict the series to a region of reciprocal space and an interval of the scan variable."""
+        where = str(self.inputs[0]) if self.inputs else None
+        parts = select_region(self.axes, region or {}, file=where)
+        kept = np.ones(len(self.scan), dtype=bool)
+        if temperatures is not None:
+            select_interval(self.scan, temperatures, file=where)
+            kept = (self.scan.values >= temperatures[0]) & (self.scan.values <= temperatures[1])
+        return replace(
+            self,
+            scan=self.scan[kept],
+            axes=tuple(axis[part] for axis, part in zip(self.axes, parts, strict=True)),
+            rows=tuple(row for row, keep in zip(self.rows, kept, strict=True) if keep),
+            origin=tuple(start + part.start for start, part in zip(self.origin, parts, strict=True)),
+        )
+
+    def to_xarray(self, chunks: Sequence[Sequence[int]] | str = "auto") -> xarray.DataArray:
+        """The series as a lazy DataArray, dims (scan, Ql, Qk, Qh), backed by Dask."""
+        import dask.array
+        import xarray
+
+        lazy = dask.array.from_array(_LazyVolume(self), chunks=chunks, name=False, asarray=False)
+        coordinates = {
+            axis.name: (axis.name, axis.values, {"units": axis.units, **axis.attributes})
+            for axis in (self.scan, *self.axes)
+        }
+        attributes: dict[str, Any] = {"inputs": [str(path) for path in self.inputs]}
+        if self.angles is not None:
+            attributes["angles"] = self.angles
+        if self.dropped:
+            attributes["dropped"] = [f"{bad.file}: {bad.reason}" for bad in self.dropped]
+        dims = [self.scan.name, *(axis.name for axis in self.axes)]
+        return xarray.DataArray(lazy, coordinates, dims, name=self.name, attrs=attributes)
+
+
+class _LazyVolume:
+    """What Dask slices: reads when indexed."""
+
+    def __init__(self, series: Series) -> None:
+        self.series = series
+        self.shape = (series.n_temperatures, *series.shape)
+        self.dtype = series.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, selection: tuple[slice, ...]) -> NDArray[Any]:
+        rows, *block = (slice(*part.indices(size)) for part, size in zip(selection, self.shape, strict=True))
+        return self.series.read(tuple(block), rows)
+
+
+def _consecutive(rows: Sequence[int]) -> list[slice]:
+    """Runs of consecutive rows, so that each is one read."""
+    numbers = np.asarray(rows)
+    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+    return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(numbers, breaks)]

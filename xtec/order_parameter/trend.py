@@ -1,0 +1,122 @@
+"""What a curve does with temperature, in a phrase and in numbers.
+
+The question asked of a curve is whether it sets in at a temperature, as ``A (1 - T/Tc)^(2 beta)`` on a
+straight background does, or changes smoothly over the whole range, as Bragg peaks (Debye-Waller) and thermal
+diffuse scattering do. Both are fitted; the first has to win clearly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xtec.core.axes import Axis
+from xtec.core.types import Float64Array
+
+_TWO_BETA = (0.2, 0.25, 0.35, 0.5, 0.65, 0.8, 1.0)
+_SMOOTH_DEGREE = 4
+_MIN_POINTS = 2
+"""Points needed on either side of an onset."""
+
+_EXPLAINED = 0.5
+"""Share of what a smooth curve leaves unexplained that the onset must explain."""
+
+_LEAST_RISE = 0.1
+"""Smallest intensity gained below the onset, as a share of the intensity at the lowest temperature."""
+
+_GONE = 0.5
+"""From this share on, the intensity is called gone above the onset."""
+
+_STEADY = 0.05
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How a curve goes with temperature.
+
+    Attributes
+    ----------
+    text : str
+        A phrase for a table.
+    orders : bool or None
+        Whether it behaves like an order parameter; None if there are too few temperatures to say.
+    score : float
+        Between 0 and 1: share of the intensity that sets in, times share of the smooth curve's misfit that
+        the onset explains; 0 for curves without an onset.
+    onset : float or None
+        Temperature of the onset, from a grid search: a first estimate without an uncertainty.
+    change : float
+        Relative change from the lowest to the highest temperature.
+    """
+
+    text: str
+    orders: bool | None
+    score: float
+    onset: float | None
+    change: float
+
+
+def describe(scan: Axis, intensity: Float64Array) -> Trend:
+    """Describe one cluster's mean intensity.
+
+    Parameters
+    ----------
+    scan : Axis
+        T temperatures, in any order.
+    intensity : array, shape (T,)
+    """
+    if not np.isfinite(intensity).all():
+        return Trend("no members", None, 0.0, None, 0.0)
+    order = np.argsort(scan.values)
+    x, y = scan.values[order], intensity[order]
+    ends = max(1, len(x) // 10)
+    low, high = float(y[:ends].mean()), float(y[-ends:].mean())
+    scale = max(abs(low), abs(high), float(np.abs(y).max()) * 1e-9)
+    change = (high - low) / (abs(low) or scale)
+    if len(x) < _SMOOTH_DEGREE + 3:
+        return Trend(_smooth_phrase(scan, x, change), None, 0.0, None, change)
+    onset, rise, misfit = _best_onset(x, y)
+    smooth = _smooth_misfit(x, y)
+    explained = 1 - misfit / smooth if smooth > 0 else 0.0
+    share = rise / low if low > 0 else 0.0
+    if explained < _EXPLAINED or share < _LEAST_RISE:
+        return Trend(_smooth_phrase(scan, x, change), False, 0.0, None, change)
+    if share >= _GONE:
+        text = f"gone above {onset:.4g} {scan.units}".rstrip()
+    else:
+        text = f"sets in below {onset:.4g} {scan.units}, {100 * share:.0f} %"
+    return Trend(text, True, explained * min(share, 1.0), onset, change)
+
+
+def _smooth_misfit(x: Float64Array, y: Float64Array) -> float:
+    """Sum of squares that a polynomial leaves; it has as many parameters as the onset model."""
+    u = (x - x.mean()) / np.ptp(x)
+    residual = y - np.polynomial.Polynomial.fit(u, y, _SMOOTH_DEGREE)(u)
+    return float(residual @ residual)
+
+
+def _best_onset(x: Float64Array, y: Float64Array) -> tuple[float, float, float]:
+    """Onset, intensity gained below it at the lowest temperature, and sum of squares left."""
+    candidates = np.linspace(x[_MIN_POINTS], x[-_MIN_POINTS - 1], 4 * len(x))
+    best = (float(x[0]), 0.0, np.inf)
+    for onset in candidates:
+        depth = np.clip((onset - x) / (onset - x[0]), 0.0, None)
+        for power in _TWO_BETA:
+            design = np.stack([depth**power, np.ones_like(x), (x - x[0]) / np.ptp(x)], axis=1)
+            coefficients, *_ = np.linalg.lstsq(design, y, rcond=None)
+            residual = y - design @ coefficients
+            misfit = float(residual @ residual)
+            if coefficients[0] > 0 and misfit < best[2]:
+                best = (float(onset), float(coefficients[0]), misfit)
+    return best
+
+
+def _smooth_phrase(scan: Axis, x: Float64Array, change: float) -> str:
+    percent = 100 * change
+    if abs(change) < _STEADY:
+        return f"steady ({percent:+.0f} %)"
+    if change < 0:
+        rate = f", {-percent / np.ptp(x) * 100:.0f} %/100 K" if scan.units == "K" else f" by {-percent:.0f} %"
+        return f"falls slowly{rate}"
+    return f"grows with {scan.name} (+{percent:.0f} %)"

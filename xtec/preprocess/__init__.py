@@ -1,0 +1,16 @@
+"""From intensities to trajectories worth clustering: masks, background threshold, rescaling."""
+
+from xtec.preprocess.background import find_threshold, parse_threshold
+from xtec.preprocess.masking import MaskRules, usable_voxels
+from xtec.preprocess.rescaling import rescale, varying
+from xtec.preprocess.statistics import VoxelSums
+
+__all__ = [
+    "MaskRules",
+    "VoxelSums",
+    "find_threshold",
+    "parse_threshold",
+    "rescale",
+    "usable_voxels",
+    "varying",
+]

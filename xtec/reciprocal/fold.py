@@ -1,0 +1,87 @@
+"""Where in the Brillouin zone voxels sit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.axes import Q_NAMES, Axis
+from xtec.core.types import Float64Array
+
+_BINS = 20
+"""Bins from one zone centre to the next along an axis."""
+
+_AT_CENTRE = 0.2
+"""Voxels nearer to a reciprocal lattice point than this (r.l.u., every axis) are counted as at one."""
+
+
+@dataclass(frozen=True)
+class ZonePosition:
+    """Where in the zone most of a cluster lies.
+
+    Attributes
+    ----------
+    offset : tuple of float
+        Distance from the nearest reciprocal lattice point along each axis, 0 to 1/2, in the order H, K, L.
+    share : float
+        Share of the voxels within 0.1 r.l.u. of it.
+    integer_share : float
+        Share of the voxels at reciprocal lattice points.
+    """
+
+    offset: tuple[float, ...]
+    share: float
+    integer_share: float
+
+    @property
+    def is_bragg(self) -> bool:
+        """Whether most voxels sit at reciprocal lattice points."""
+        return max(self.offset) < _AT_CENTRE
+
+    @property
+    def text(self) -> str:
+        """The offset in simple fractions where it is near one: ``(1/2, 1/2, 0)``."""
+        return f"({', '.join(_fraction(value) for value in self.offset)})"
+
+
+def zone_position(
+    axes: Sequence[Axis], index: NDArray[np.int64], weight: Float64Array
+) -> ZonePosition | None:
+    """Most populated place of the reduced zone; None unless all axes are H, K or L in r.l.u.
+
+    Parameters
+    ----------
+    axes : sequence of Axis
+    index : array, shape (n,)
+        Flat indices of the voxels.
+    weight : array, shape (n,)
+        What each voxel counts for, its intensity for instance.
+    """
+    if index.size == 0 or not all(axis.name in Q_NAMES and axis.units != "pixel" for axis in axes):
+        return None
+    if any(np.ptp(axis.values) < 1 for axis in axes if len(axis) > 1):
+        return None
+    along = np.unravel_index(index, tuple(len(axis) for axis in axes))
+    position = np.stack([axis.values[i] for axis, i in zip(axes, along, strict=True)], axis=1)
+    reduced = np.abs(position - np.round(position))[:, ::-1]
+    cell = np.round(reduced * _BINS).astype(np.int64)
+    cells, which = np.unique(cell, axis=0, return_inverse=True)
+    fullest = cells[np.bincount(which.reshape(-1), weight).argmax()] / _BINS
+    near = (np.abs(reduced - fullest) <= 0.1).all(axis=1)
+    offset = np.average(reduced[near], axis=0, weights=weight[near])
+    # Folding makes every offset positive: next to 0 and 1/2 the mean is drawn inwards.
+    offset = np.where(fullest <= 0.05, 0.0, np.where(fullest >= 0.45, 0.5, offset))
+    return ZonePosition(
+        tuple(float(value) for value in offset),
+        float(near.mean()),
+        float((reduced < _AT_CENTRE).all(axis=1).mean()),
+    )
+
+
+def _fraction(value: float) -> str:
+    nearest = Fraction(value).limit_denominator(6)
+    return str(nearest) if abs(float(nearest) - value) < 0.015 else f"{value:.2f}"

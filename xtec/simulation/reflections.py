@@ -1,0 +1,147 @@
+"""Reflections of a cubic crystal: which are there, how strong, and the star of a wave vector."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.errors import ConfigError
+from xtec.core.types import Float64Array
+
+Mask = NDArray[np.bool_]
+_KEY_STEPS = 4096
+"""Indices are told apart to 1/4096 r.l.u. when strengths are drawn."""
+
+
+def _count_4n2(hkl: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray(np.sum(hkl % 4 == 2, axis=-1))
+
+
+def _all_even(hkl: NDArray[np.int64]) -> Mask:
+    return np.asarray(np.all(hkl % 2 == 0, axis=-1))
+
+
+def _everything(hkl: NDArray[np.int64]) -> Mask:
+    return np.ones(hkl.shape[:-1], dtype=np.bool_)
+
+
+def _pm3n(hkl: NDArray[np.int64]) -> Mask:
+    """``hhl`` only with l even, and its permutations; this includes ``00l``."""
+    size = np.abs(hkl)
+    absent = np.zeros(hkl.shape[:-1], dtype=np.bool_)
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        absent |= (size[..., i] == size[..., j]) & (size[..., k] % 2 == 1)
+    return ~absent
+
+
+def _pyrochlore(hkl: NDArray[np.int64]) -> Mask:
+    """Sites 16c and 16d of Fd-3m: all odd, all 4n, or all 4n+2."""
+    odd = np.all(hkl % 2 == 1, axis=-1)
+    return np.asarray(odd | (_all_even(hkl) & np.isin(_count_4n2(hkl), (0, 3))))
+
+
+def _one_4n2(hkl: NDArray[np.int64]) -> Mask:
+    return np.asarray(_all_even(hkl) & (_count_4n2(hkl) == 1))
+
+
+def _one_4n(hkl: NDArray[np.int64]) -> Mask:
+    return np.asarray(_all_even(hkl) & (_count_4n2(hkl) == 2))
+
+
+def _axis_4n2(hkl: NDArray[np.int64]) -> Mask:
+    return np.asarray(_one_4n2(hkl) & (np.sum(hkl == 0, axis=-1) == 2))
+
+
+RULES: dict[str, Callable[[NDArray[np.int64]], Mask]] = {
+    "all": _everything,
+    "Pm-3n": _pm3n,
+    "Fd-3m 16c 16d": _pyrochlore,
+    "all even, one 4n+2": _one_4n2,
+    "all even, one 4n": _one_4n,
+    "h00, h = 4n+2": _axis_4n2,
+    "all even, one 4n+2, not h00": lambda hkl: np.asarray(_one_4n2(hkl) & ~_axis_4n2(hkl)),
+}
+"""Reflection rules by name; each takes integers (..., 3) and says which reflections take part."""
+
+
+def reflection_mask(rule: str, hkl: NDArray[np.int64]) -> Mask:
+    """Which reflections a named rule lets through.
+
+    Parameters
+    ----------
+    rule : str
+        A key of `RULES`.
+    hkl : array, shape (..., 3)
+        Integer indices.
+
+    Returns
+    -------
+    array, shape (...), bool
+
+    Raises
+    ------
+    ConfigError
+        If there is no such rule.
+    """
+    if rule not in RULES:
+        raise ConfigError(f"no reflection rule named {rule!r}", hint=f"one of: {', '.join(RULES)}")
+    return RULES[rule](hkl)
+
+
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64 (Steele, Lea & Flood 2014): every input bit reaches every output bit."""
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def reflection_uniform(q: Float64Array, *, seed: int, stream: int) -> Float64Array:
+    """A number in [0, 1) for every reflection, the same for all that m-3m makes equivalent.
+
+    It depends on the indices, the seed and the stream alone, so a larger region keeps the strengths of a
+    smaller one.
+
+    Parameters
+    ----------
+    q : array, shape (..., 3)
+        Indices in r.l.u., integer or not.
+    seed, stream : int
+        Other values give other numbers.
+
+    Returns
+    -------
+    array, shape (...)
+    """
+    key = np.sort(np.rint(np.abs(q) * _KEY_STEPS).astype(np.uint64), axis=-1)
+    state = _mix(np.full(key.shape[:-1], seed, dtype=np.uint64))
+    state = _mix(state ^ np.uint64(stream))
+    for column in range(3):
+        state = _mix(state ^ key[..., column])
+    return np.asarray((state >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+
+
+def log_uniform(uniform: Float64Array, interval: tuple[float, float]) -> Float64Array:
+    """Stretch numbers in [0, 1) log-uniformly over a positive interval."""
+    low, high = interval
+    return np.asarray(low * (high / low) ** uniform)
+
+
+def cubic_star(q: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
+    """Wave vectors that m-3m makes of `q`, each once modulo the reciprocal lattice, `q` first.
+
+    Examples
+    --------
+    >>> cubic_star((0.5, 0.5, 0.0))
+    ((0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5))
+    """
+    members: dict[tuple[int, ...], tuple[float, float, float]] = {}
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product((1.0, -1.0), repeat=3):
+            qh, qk, ql = (signs[i] * float(q[order[i]]) % 1.0 for i in range(3))
+            key = tuple(round(value * _KEY_STEPS) % _KEY_STEPS for value in (qh, qk, ql))
+            members.setdefault(key, (qh, qk, ql))
+    return tuple(members.values())
