@@ -59,7 +59,7 @@ def _facts(facts: dict[str, Any]) -> list[str]:
 
 
 def _line(row: Row, ours: Row) -> str:
-    answer = ", ".join(f"{name} {_number(value)}" for name, value in row.answer.items())
+    answer = ", ".join(f"{name} {_merit(value)}" for name, value in row.answer.items())
     if row.problem:
         answer = f"{answer} **{row.problem}**".strip()
     if not row.seconds:
@@ -75,6 +75,10 @@ def _number(value: float) -> str:
     if isinstance(value, int) or (math.isfinite(value) and value == int(value)):
         return f"{int(value)}"
     return f"{value:.4g}"
+
+
+def _merit(value: float) -> str:
+    return f"{value:.7g}" if math.isfinite(value) else "not finite"
 
 
 def _as_json(benchmark: Benchmark, rows: Sequence[Row]) -> dict[str, Any]:

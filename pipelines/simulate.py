@@ -196,7 +196,7 @@ def write_simulation(
         nbytes=sum(file.stat().st_size for file in files),
         composition=spec.sample.composition,
         transitions=tuple((each.name, each.tc, each.beta) for each in spec.transitions),
-        star=tuple(dict.fromkeys(tuple(q) for each in spec.transitions for q in each.star)),
+        star=tuple(dict.fromkeys(q for each in spec.transitions for q in each.star)),
     )
 
 

@@ -43,9 +43,13 @@ class Rescale(StrEnum):
 
 
 class CovarianceType(StrEnum):
-    """Shape of a component's covariance over temperature, as in scikit-learn."""
+    """Shape of a component's covariance over temperature, as in scikit-learn; and one more.
+
+    ``shared`` is one diagonal for all components: the simplest, for few trajectories.
+    """
 
     DIAG = "diag"
+    SHARED = "shared"
     FULL = "full"
     TIED = "tied"
     SPHERICAL = "spherical"

@@ -1,4 +1,4 @@
-"""The four covariance types: densities for the E step, estimates for the M step."""
+"""The covariance types: densities for the E step, estimates for the M step."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def log_densities(block: Any, parameters: MixtureParameters) -> Any:
         ``-(T ln 2pi + ln det C_k + (x - m_k)' C_k^-1 (x - m_k)) / 2``.
     """
     kind = parameters.covariance_type
-    if kind in (CovarianceType.DIAG, CovarianceType.SPHERICAL):
-        return _log_densities_diagonal(block, parameters.means, parameters.variances())
-    return _log_densities_full(block, parameters)
+    if kind in (CovarianceType.FULL, CovarianceType.TIED):
+        return _log_densities_full(block, parameters)
+    return _log_densities_diagonal(block, parameters.means, parameters.variances())
 
 
 def _log_densities_diagonal(block: Any, means: Float64Array, variances: Float64Array) -> Any:
@@ -80,6 +80,8 @@ def estimate(
     elif covariance_type is CovarianceType.FULL:
         each = moments.scatter / moments.weight[:, None, None]
         covariances = np.stack([_clip_eigenvalues(one, float(floor.mean())) for one in each])
+    elif covariance_type is CovarianceType.SHARED:
+        covariances = np.maximum(moments.scatter.sum(axis=0) / moments.weight.sum(), floor)
     else:
         covariances = moments.scatter / moments.weight[:, None]
         if covariance_type is CovarianceType.SPHERICAL:

@@ -7,18 +7,22 @@ and moments merge. Trajectories may be float32; sums are float64.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xtec.core.backend import namespace
 from xtec.core.errors import DegenerateMixtureError
+from xtec.core.parallel import block_threads
 from xtec.core.types import CovarianceType, Float64Array, FloatArray
 from xtec.mixture.covariance import estimate, log_densities
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
+
+Outcome = TypeVar("Outcome")
 
 logger = logging.getLogger(__name__)
 
@@ -50,18 +54,20 @@ class Trajectories:
     """
 
     def __init__(self, blocks: Sequence[FloatArray]) -> None:
-        self.blocks = [block for block in blocks if len(block)]
-        self.n = sum(len(block) for block in self.blocks)
-        self.n_features = self.blocks[0].shape[1] if self.blocks else 0
-        moments = ComponentMoments.empty(1, self.n_features, CovarianceType.DIAG)
-        for rows in self._pieces():
-            ones = np.ones((len(rows), 1))
+        self.n = sum(len(block) for block in blocks)
+        self.n_features = blocks[0].shape[1]
+        self._pieces = [
+            block[start : start + _ROWS] for block in blocks for start in range(0, len(block), _ROWS)
+        ]
+        moments = ComponentMoments.empty(1, self.n_features, full=False)
+        for piece in self._pieces:
+            rows = piece.astype(np.float64)
             shift = rows[0]
-            part = ComponentMoments.of_block(rows - shift, ones, full=False)
+            part = ComponentMoments.of_block(rows - shift, np.ones((len(rows), 1)), full=False)
             moments = moments.merge(replace(part, mean=part.mean + shift))
         self.mean: Float64Array = moments.mean[0]
         self.variance: Float64Array = moments.scatter[0] / max(self.n, 1)
-        if self.n and not self.variance.any():
+        if self.n > 1 and not self.variance.any():
             raise DegenerateMixtureError(
                 "all trajectories are the same: there is nothing to cluster",
                 hint="another --rescale or region",
@@ -72,22 +78,29 @@ class Trajectories:
         """Smallest variance a component may have at each temperature, shape (T,)."""
         return np.asarray(RELATIVE_FLOOR * np.maximum(self.variance, 1e-6 * self.variance.mean()))
 
-    def _pieces(self) -> Iterator[Any]:
-        for block in self.blocks:
-            for start in range(0, len(block), _ROWS):
-                yield block[start : start + _ROWS].astype(np.float64)
+    def map(self, function: Callable[[Any], Outcome]) -> list[Outcome]:
+        """Apply a function to pieces of float64 rows with the data's mean subtracted; outcomes in order."""
+        if len(self._pieces) == 1:
+            return [function(self._centred(self._pieces[0]))]
+        with block_threads() as run:
+            return list(run(lambda piece: function(self._centred(piece)), self._pieces))
 
-    def centred(self) -> Iterator[Any]:
-        """Pieces of float64 rows with the data's mean subtracted."""
-        for rows in self._pieces():
-            yield rows - self.mean
+    def _centred(self, piece: FloatArray) -> Any:
+        return piece.astype(np.float64) - self.mean
 
-    def rows(self, index: Any) -> Float64Array:
-        """Chosen trajectories by number, shape (m, T), float64."""
-        starts = np.cumsum([0, *(len(block) for block in self.blocks)])
-        which = np.searchsorted(starts, index, side="right") - 1
-        picked = [self.blocks[b][i - starts[b]] for b, i in zip(which, index, strict=True)]
-        return np.asarray(picked, dtype=np.float64).reshape(len(index), self.n_features)
+    def sample(self, index: NDArray[np.intp]) -> Trajectories:
+        """Some of the trajectories, by number (rising)."""
+        starts = np.cumsum([0, *(len(piece) for piece in self._pieces)])
+        cuts = np.searchsorted(index, starts)
+        parts = [
+            piece[index[low:high] - start]
+            for piece, start, low, high in zip(self._pieces, starts, cuts, cuts[1:], strict=False)
+        ]
+        return Trajectories([np.concatenate(parts)])
+
+    def rows(self) -> Float64Array:
+        """All trajectories, shape (n, T), float64."""
+        return np.concatenate(self._pieces).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -111,27 +124,37 @@ def responsibilities(rows: Any, parameters: MixtureParameters) -> tuple[Any, Any
     return likelihood / total, (xp.log(total) + highest)[:, 0]
 
 
-def expect(data: Trajectories, parameters: MixtureParameters) -> Expectation:
+def expect(data: Trajectories, parameters: MixtureParameters, *, full: bool | None = None) -> Expectation:
     """One pass over all trajectories.
+
+    Parameters
+    ----------
+    data : Trajectories
+    parameters : MixtureParameters
+    full : bool, optional
+        Whether scatter between temperatures is wanted; by default if `parameters` need it.
 
     Returns
     -------
     Expectation
         Moments about the origin of the data (not of `Trajectories.centred`).
     """
-    full = has_full_scatter(parameters.covariance_type)
+    full = has_full_scatter(parameters.covariance_type) if full is None else full
     shifted = replace(parameters, means=parameters.means - data.mean)
-    moments = ComponentMoments.empty(
-        parameters.n_components, parameters.n_features, parameters.covariance_type
-    )
+    moments = ComponentMoments.empty(parameters.n_components, parameters.n_features, full=full)
     total, worst, outlier = 0.0, np.inf, data.mean
-    for rows in data.centred():
+
+    def of_piece(rows: Any) -> tuple[ComponentMoments, float, float, Any]:
         share, log_density = responsibilities(rows, shifted)
-        moments = moments.merge(ComponentMoments.of_block(rows, share, full=full))
-        total += float(log_density.sum())
         lowest = int(log_density.argmin())
-        if log_density[lowest] < worst:
-            worst, outlier = float(log_density[lowest]), rows[lowest] + data.mean
+        part = ComponentMoments.of_block(rows, share, full=full)
+        return part, float(log_density.sum()), float(log_density[lowest]), rows[lowest]
+
+    for part, subtotal, lowest, row in data.map(of_piece):
+        moments = moments.merge(part)
+        total += subtotal
+        if lowest < worst:
+            worst, outlier = lowest, row + data.mean
     return Expectation(replace(moments, mean=moments.mean + data.mean), total / data.n, outlier)
 
 
@@ -181,6 +204,17 @@ def run_em(data: Trajectories, start: MixtureParameters, *, tol: float, max_iter
         if not fresh and history[-1] - history[-2] < tol:
             return EMRun(parameters, history[-1], tuple(history), True, reseeded)
     return EMRun(parameters, history[-1], tuple(history), max_iter == 0, reseeded)
+
+
+def recast(
+    data: Trajectories, parameters: MixtureParameters, covariance_type: CovarianceType
+) -> MixtureParameters:
+    """The mixture that one EM step makes of another with covariances of a different type."""
+    if parameters.covariance_type is covariance_type:
+        return parameters
+    moments = expect(data, parameters, full=has_full_scatter(covariance_type)).moments
+    filled = replace(moments, weight=np.maximum(moments.weight, _EMPTY))
+    return estimate(filled, covariance_type, data.floor)
 
 
 def _maximise(

@@ -116,7 +116,7 @@ class GaussianMixture:
                 rng=rng,
             )
             self.other_optima = candidates.others
-            start = candidates.best.parameters
+            start = candidates.best
         self._adopt(run_em(data, start, tol=config.tol, max_iter=config.max_iter), data.n)
         return self
 
@@ -163,7 +163,7 @@ class GaussianMixture:
             self.parameters.covariances,
             self.parameters.covariance_type,
         )
-        return [responsibilities(rows, shifted) for rows in data.centred()]
+        return data.map(lambda rows: responsibilities(rows, shifted))
 
 
 def as_trajectories(trajectories: FloatArray | Sequence[FloatArray]) -> Trajectories:

@@ -37,9 +37,9 @@ class ComponentMoments:
     scatter: Float64Array
 
     @classmethod
-    def empty(cls, n_components: int, n_features: int, covariance_type: CovarianceType) -> ComponentMoments:
+    def empty(cls, n_components: int, n_features: int, *, full: bool) -> ComponentMoments:
         """Moments of no trajectories: the identity of `merge`."""
-        square = (n_features,) * (2 if has_full_scatter(covariance_type) else 1)
+        square = (n_features,) * (2 if full else 1)
         return cls(
             np.zeros(n_components), np.zeros((n_components, n_features)), np.zeros((n_components, *square))
         )

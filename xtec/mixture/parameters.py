@@ -20,7 +20,7 @@ class MixtureParameters:
         Share of each component; they add up to one.
     means : array, shape (K, T)
     covariances : array
-        ``diag`` (K, T), ``spherical`` (K,), ``full`` (K, T, T), ``tied`` (T, T).
+        ``diag`` (K, T), ``spherical`` (K,), ``full`` (K, T, T), ``tied`` (T, T), ``shared`` (T,).
     covariance_type : CovarianceType
     """
 
@@ -42,20 +42,15 @@ class MixtureParameters:
     @property
     def n_free(self) -> int:
         """Number of free parameters: p in BIC = -2 ln L + p ln n."""
-        k, t = self.means.shape
-        covariances = {
-            CovarianceType.DIAG: k * t,
-            CovarianceType.SPHERICAL: k,
-            CovarianceType.FULL: k * t * (t + 1) // 2,
-            CovarianceType.TIED: t * (t + 1) // 2,
-        }[self.covariance_type]
-        return int(k - 1 + k * t + covariances)
+        return free_parameters(self.n_components, self.n_features, self.covariance_type)
 
     def variances(self) -> Float64Array:
         """Variance of each component at each temperature, shape (K, T)."""
         k, t = self.means.shape
         if self.covariance_type is CovarianceType.DIAG:
             return self.covariances
+        if self.covariance_type is CovarianceType.SHARED:
+            return np.repeat(self.covariances[None], k, axis=0)
         if self.covariance_type is CovarianceType.SPHERICAL:
             return np.repeat(self.covariances[:, None], t, axis=1)
         diagonal = np.diagonal(self.covariances, axis1=-2, axis2=-1)
@@ -63,10 +58,23 @@ class MixtureParameters:
 
     def reordered(self, order: NDArray[np.intp]) -> MixtureParameters:
         """The same mixture with its components in another order."""
-        tied = self.covariance_type is CovarianceType.TIED
+        common = self.covariance_type in (CovarianceType.TIED, CovarianceType.SHARED)
         return replace(
             self,
             weights=self.weights[order],
             means=self.means[order],
-            covariances=self.covariances if tied else self.covariances[order],
+            covariances=self.covariances if common else self.covariances[order],
         )
+
+
+def free_parameters(n_components: int, n_features: int, covariance_type: CovarianceType) -> int:
+    """Number of free parameters of a mixture of K components in T dimensions."""
+    k, t = n_components, n_features
+    covariances = {
+        CovarianceType.DIAG: k * t,
+        CovarianceType.SHARED: t,
+        CovarianceType.SPHERICAL: k,
+        CovarianceType.FULL: k * t * (t + 1) // 2,
+        CovarianceType.TIED: t * (t + 1) // 2,
+    }[covariance_type]
+    return k - 1 + k * t + covariances

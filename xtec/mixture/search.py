@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xtec.core.types import CovarianceType
-from xtec.mixture.em import EMRun, Trajectories, run_em
-from xtec.mixture.parameters import MixtureParameters
+from xtec.mixture.em import EMRun, Trajectories, recast, run_em
+from xtec.mixture.parameters import MixtureParameters, free_parameters
 from xtec.mixture.starts import KINDS, draw_start
 
 SAMPLE = 20_000
@@ -36,13 +36,13 @@ class Candidates:
 
     Attributes
     ----------
-    best : EMRun
+    best : MixtureParameters
         After a few iterations on all trajectories; not yet converged.
     others : tuple of float
         Mean log-likelihood of the finalists that lost.
     """
 
-    best: EMRun
+    best: MixtureParameters
     others: tuple[float, ...]
 
 
@@ -68,12 +68,15 @@ def search(
         Gain in mean log-likelihood an iteration below which a run has converged.
     rng : numpy Generator
     """
+    if data.n < free_parameters(n_components, data.n_features, covariance_type):
+        racing = CovarianceType.SHARED
+    else:
+        racing = covariance_type
     chosen = np.sort(rng.choice(data.n, min(data.n, SAMPLE), replace=False))
-    sample = Trajectories([data.rows(chosen)])
-    rows = data.rows(chosen)
+    sample = data.sample(chosen)
+    rows = sample.rows()
     starts: list[MixtureParameters] = [
-        draw_start(sample, rows, KINDS[i % len(KINDS)](rows, n_components, rng), covariance_type)
-        for i in range(n_init)
+        draw_start(sample, KINDS[i % len(KINDS)](rows, n_components, rng), racing) for i in range(n_init)
     ]
     for iterations, share in _ROUNDS:
         runs = [run_em(sample, start, tol=tol, max_iter=iterations) for start in starts]
@@ -82,7 +85,8 @@ def search(
     finalists = _distinct(runs)[:_FINALISTS]
     trials = [run_em(data, run.parameters, tol=tol, max_iter=_TRIAL_ITERATIONS) for run in finalists]
     trials.sort(key=lambda run: -run.log_likelihood)
-    return Candidates(trials[0], tuple(run.log_likelihood for run in trials[1:]))
+    winner = recast(data, trials[0].parameters, covariance_type)
+    return Candidates(winner, tuple(run.log_likelihood for run in trials[1:]))
 
 
 def _distinct(runs: Iterable[EMRun]) -> list[EMRun]:

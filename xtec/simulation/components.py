@@ -82,7 +82,8 @@ class BraggPeaks:
         draw = reflection_uniform(self.lattice.hkl, seed=self.spec.seed, stream=_BRAGG_STREAM)
         fall = laws.debye_waller(self.lattice.q_length, scattering.form_factor)
         heights = log_uniform(draw, scattering.bragg_heights) * fall
-        return heights * self.lattice.mask(scattering.bragg_rule)
+        # 000 is the direct beam, not a reflection.
+        return heights * self.lattice.mask(scattering.bragg_rule) * (self.lattice.q_length > 0)
 
     def at(self, temperature: float) -> Float64Array:
         """Heights at `temperature` (K)."""

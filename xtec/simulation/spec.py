@@ -207,7 +207,7 @@ class Scattering:
     order_debye_waller: bool = False
     diffuse: float = 0.018
     diffuse_width: float = 0.06
-    critical: float = 0.003
+    critical: float = 0.001
     critical_width: float = 0.25
     background: float = 8.0
 
