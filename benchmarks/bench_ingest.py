@@ -5,10 +5,10 @@ from __future__ import annotations
 from reference_env import Reference
 from series import Subject
 from timing import Answer, Benchmark, Contender
-from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
 
 from xtec.core.progress import Progress
 from xtec.io import open_series
+from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
 
 
 def kept_of(subject: Subject) -> KeptTrajectories:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from reference_env import Reference
 from scipy import ndimage
 from timing import Answer, Benchmark, Contender
-from xtec_pipelines.ingest import KeptTrajectories
 
 from xtec.peaks import average_peaks, connect
+from xtec_pipelines.ingest import KeptTrajectories
 
 
 def benchmark(kept: KeptTrajectories, shape: tuple[int, ...], reference: Reference | None) -> Benchmark:

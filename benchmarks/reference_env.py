@@ -111,8 +111,8 @@ def run_process(command: list[str], log: Path) -> dict[str, float]:
     subprocess.run([sys.executable, "-I", "-S", str(SPAWN), str(log), str(report), *command], check=True)
     usage = json.loads(report.read_text())
     if usage["code"] != 0:
-        tail = log.read_text(errors="replace").strip().splitlines()[-1:]
-        raise ContenderFailedError(f"exit code {usage['code']}: {' '.join(tail)}")
+        tail = log.read_text(errors="replace").strip().splitlines()[-4:]
+        raise ContenderFailedError(f"exit code {usage['code']}: {' / '.join(tail)}")
     return {"seconds": usage["seconds"], "peak memory (MB)": round(usage["peak_bytes"] / 1e6)}
 
 

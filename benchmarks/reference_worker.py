@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+
 from xtec.GMM import GMM
 from xtec.Preprocessing import Mask_Zeros, Peak_averaging, Threshold_Background
 

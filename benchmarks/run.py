@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from reference_env import Reference, find
 from series import SIZES, Subject, open_subject, simulate
 from timing import Benchmark, ContenderFailedError, measure
-from xtec_pipelines.ingest import KeptTrajectories
 
 from xtec.core.types import Rescale
 from xtec.preprocess import rescale
+from xtec_pipelines.ingest import KeptTrajectories
 
 NAMES = ("ingest", "iteration", "fit", "search", "peaks", "process")
 

@@ -115,6 +115,8 @@ class Row:
 def measure(benchmark: Benchmark, *, repeats: int, slow_repeats: int) -> list[Row]:
     """Run the contenders in turn, A B A B; quick ones have one untimed round before.
 
+    Where ours fails, nobody else is run: there would be nothing to compare with.
+
     Parameters
     ----------
     benchmark : Benchmark
@@ -124,7 +126,7 @@ def measure(benchmark: Benchmark, *, repeats: int, slow_repeats: int) -> list[Ro
     rows = [Row(one.name, one.role) for one in benchmark.contenders]
     for turn in range(-1, repeats):
         for contender, row in zip(benchmark.contenders, rows, strict=True):
-            if row.problem or (contender.slow and not 0 <= turn < slow_repeats):
+            if row.problem or rows[0].problem or (contender.slow and not 0 <= turn < slow_repeats):
                 continue
             seconds = _one(contender, row, timed=turn >= 0)
             done = row.problem or f"{seconds:.3g} s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import rich_click as click
+
 from xtec_cli.commands.cluster import cluster
 from xtec_cli.commands.demo import demo
 from xtec_cli.commands.inspect import inspect

@@ -87,7 +87,7 @@ def cluster_options(command: Command) -> Command:
                 show_default=True,
                 help="Covariance of a component over temperature.",
             ),
-            click.option("--n-init", type=int, default=32, show_default=True, help="Starts that are raced."),
+            click.option("--n-init", type=int, default=24, show_default=True, help="Starts that are tried."),
             click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer."),
             click.option("--max-iter", type=int, default=1000, show_default=True, help="Iterations at most."),
             click.option(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from xtec_cli.settings import Settings
-
 from xtec.core.progress import Progress
+from xtec_cli.settings import Settings
 
 
 @contextmanager

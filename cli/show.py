@@ -10,9 +10,9 @@ import rich_click as click
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from xtec_pipelines.inspect import Inspection
 
     from xtec.core.results import ClusterRun
+    from xtec_pipelines.inspect import Inspection
 
 
 def show_json(values: dict[str, Any]) -> None:

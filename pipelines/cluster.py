@@ -8,12 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
-from xtec_pipelines.logbook import logbook
-from xtec_pipelines.modes import ModeChoice, choose_mode
-from xtec_pipelines.reading import Members, number_clusters, summarise
-from xtec_pipelines.run_folder import write_run
 
 from xtec.core.errors import NothingToClusterError
 from xtec.core.progress import Progress
@@ -27,6 +21,12 @@ from xtec.mixture import GaussianMixture, MixtureConfig
 from xtec.order_parameter import cluster_curves
 from xtec.peaks import average_peaks, peak_centroids, peak_maxima, peak_sizes, sum_peaks
 from xtec.preprocess import MaskRules, parse_threshold, rescale, varying
+from xtec_pipelines.config import ClusterConfig
+from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
+from xtec_pipelines.logbook import logbook
+from xtec_pipelines.modes import ModeChoice, choose_mode
+from xtec_pipelines.reading import Members, number_clusters, summarise
+from xtec_pipelines.run_folder import write_run
 
 logger = logging.getLogger(__name__)
 

@@ -67,7 +67,7 @@ class ClusterConfig(InputConfig):
     negative: Literal["refuse", "drop"] = "refuse"
     min_std: float = Field(default=0.0, ge=0)
     covariance: CovarianceType = CovarianceType.DIAG
-    n_init: int = Field(default=32, ge=1)
+    n_init: int = Field(default=24, ge=1)
     seed: int = Field(default=0, ge=0)
     max_iter: int = Field(default=1000, ge=1)
     tol: float = Field(default=1e-6, ge=0)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from xtec_pipelines.config import ClusterConfig, make_config
-
 from xtec.core.errors import OutputError
+from xtec_pipelines.config import ClusterConfig, make_config
 
 SAMPLE = "srn_cdw.nxs"
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from xtec_pipelines.cluster import block_bytes
-from xtec_pipelines.config import InputConfig
-from xtec_pipelines.ingest import block_plan
 
 from xtec.core.axes import Axis
 from xtec.core.chunking import block_shape
 from xtec.io import Series, open_series
+from xtec_pipelines.cluster import block_bytes
+from xtec_pipelines.config import InputConfig
+from xtec_pipelines.ingest import block_plan
 
 _KEPT_SHARE = 0.1
 """Share of voxels that is assumed to pass the threshold."""

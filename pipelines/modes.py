@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from xtec_pipelines.ingest import KeptTrajectories
 
 from xtec.core.types import Mode
 from xtec.peaks import connect, peak_sizes
+from xtec_pipelines.ingest import KeptTrajectories
 
 _PEAKS_PER_CLUSTER = 10
 _LARGEST_SHARE = 0.5

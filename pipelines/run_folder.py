@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xtec_pipelines.config import ClusterConfig, dump_recipe
-
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun
 from xtec.io import write_results
 from xtec.io.atomic import write_text
 from xtec.io.run_folder import create_folder
+from xtec_pipelines.config import ClusterConfig, dump_recipe
 
 
 def write_run(

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from xtec_pipelines.simulate import Layout, SimulateConfig, run_simulate, write_simulation
-
 from xtec.io.series_writer import Storage
 from xtec.simulation import Overrides, SeriesSpec, make_specs
+from xtec_pipelines.simulate import Layout, SimulateConfig, run_simulate, write_simulation
 
 HERE = Path(__file__).resolve().parent
 GZIP = Storage(compression="gzip")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
+
 from xtec_cli.options import cluster_options, input_options, output_options
 from xtec_cli.settings import Settings, global_options
 

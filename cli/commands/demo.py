@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import rich_click as click
+
 from xtec_cli.settings import Settings, global_options
 
 

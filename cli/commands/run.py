@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import rich_click as click
+
 from xtec_cli.settings import Settings, global_options
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import rich_click as click
+
 from xtec_cli.settings import Settings, global_options
 
 

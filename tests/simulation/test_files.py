@@ -9,12 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from xtec_pipelines.simulate import Layout, SimulateConfig, make_simulate_config, run_simulate
 
 from xtec.core.errors import ConfigError, InputError, OutputError, SeriesNotFoundError
 from xtec.io.series_writer import COMPRESSIONS, Storage, write_stacked
 from xtec.io.truth import read_truth
 from xtec.simulation import COMPOSITIONS, Overrides, SimulatedSeries, make_specs
+from xtec_pipelines.simulate import Layout, SimulateConfig, make_simulate_config, run_simulate
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 TINY = make_specs("tiny")[0]

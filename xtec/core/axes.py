@@ -71,7 +71,7 @@ def parse_region(text: str) -> dict[str, tuple[float, float]]:
     Raises
     ------
     ConfigError
-        If a part is not ``NAME=LOW:HIGH`` or an interval is empty.
+        If a part is not ``NAME=LOW:HIGH``, an interval is empty, or an axis is named twice.
     """
     region: dict[str, tuple[float, float]] = {}
     for part in text.split(","):
@@ -80,7 +80,10 @@ def parse_region(text: str) -> dict[str, tuple[float, float]]:
             raise ConfigError(
                 f"region: cannot read {part.strip()!r}", hint='write it as "H=-15:15,K=-10:10,L=0:1"'
             )
-        region[_SHORT_NAMES.get(name.upper(), name)] = parse_interval(interval, what=f"region {name}")
+        axis = _SHORT_NAMES.get(name.upper(), name)
+        if axis in region:
+            raise ConfigError(f"region: {axis} is named twice")
+        region[axis] = parse_interval(interval, what=f"region {name}")
     return region
 
 

@@ -55,17 +55,19 @@ def _block_lengths(shape: Sequence[int], chunks: Sequence[int], voxels: int) -> 
     """Start from one chunk and lengthen the fastest axis first, so that reads stay contiguous."""
     lengths = [min(chunk, size) for chunk, size in zip(chunks, shape, strict=True)]
     for axis in reversed(range(len(shape))):
-        others = math.prod(lengths) // lengths[axis]
-        whole_chunks = max(1, voxels // max(others * chunks[axis], 1))
-        lengths[axis] = min(whole_chunks * chunks[axis], max(shape[axis], lengths[axis]))
-        if lengths[axis] < shape[axis]:
+        allowed = voxels * lengths[axis] // math.prod(lengths)
+        if allowed < shape[axis]:
+            whole_chunks = max(1, allowed // chunks[axis])
+            lengths[axis] = min(whole_chunks * chunks[axis], shape[axis])
             break
+        lengths[axis] = shape[axis]
     return lengths
 
 
 def _edges(size: int, length: int, origin: int) -> list[slice]:
-    first = length - origin % length
-    starts = [0, *range(first, size, length)] if first < size else [0]
+    if length >= size:
+        return [slice(0, size)]
+    starts = [0, *range(length - origin % length, size, length)]
     return [slice(start, stop) for start, stop in itertools.pairwise([*starts, size])]
 
 

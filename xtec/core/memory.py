@@ -22,18 +22,19 @@ def parse_bytes(text: str) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", text.lower())
     units = {**_UNITS, **_BINARY_UNITS}
-    if match is None or match[2] not in units:
+    amount = 0 if match is None else int(float(match[1]) * units.get(match[2], 0))
+    if amount < 1:
         raise ConfigError(f"{text!r} is not an amount of memory", hint="write it as 8GiB or 500MB")
-    return int(float(match[1]) * units[match[2]])
+    return amount
 
 
 def format_bytes(amount: float) -> str:
     """Bytes in the unit that keeps the number short: ``486 MB``, ``1.2 GB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 999.5:
             return f"{amount:.3g} {unit}"
         amount /= 1000
-    return f"{amount:.3g} TB"
+    return f"{amount:.3g} PB"
 
 
 def available_bytes() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class MixtureConfig:
         K.
     covariance_type : CovarianceType
     n_init : int
-        Starts that are raced.
+        Starts that are tried.
     tol : float
         Gain in mean log-likelihood (nats a trajectory) an iteration below which EM has converged.
     max_iter : int
@@ -38,7 +38,7 @@ class MixtureConfig:
 
     n_components: int
     covariance_type: CovarianceType = CovarianceType.DIAG
-    n_init: int = 32
+    n_init: int = 24
     tol: float = 1e-6
     max_iter: int = 1000
     seed: int = 0
@@ -63,7 +63,7 @@ class GaussianMixture:
     log_likelihood : float
         Mean over the trajectories fitted.
     history : tuple of float
-        Mean log-likelihood along the iterations of the best start on all trajectories.
+        Mean log-likelihood along the iterations of the best start, as far as they were on all trajectories.
     converged : bool
     n_iter : int
     n_reseeded : int
@@ -104,6 +104,7 @@ class GaussianMixture:
                 f"{config.n_components} clusters of {data.n} trajectories cannot be found",
                 hint="fewer clusters, or a lower threshold",
             )
+        before: tuple[float, ...] = ()
         self.other_optima: tuple[float, ...] = ()
         if start is None:
             rng = np.random.default_rng(config.seed)
@@ -116,8 +117,9 @@ class GaussianMixture:
                 rng=rng,
             )
             self.other_optima = candidates.others
-            start = candidates.best
-        self._adopt(run_em(data, start, tol=config.tol, max_iter=config.max_iter), data.n)
+            start, before = candidates.best, candidates.history[:-1]
+        run = run_em(data, start, tol=config.tol, max_iter=config.max_iter)
+        self._adopt(replace(run, history=before + run.history), data.n)
         return self
 
     def _adopt(self, run: EMRun, n: int) -> None:

@@ -13,6 +13,9 @@ import numpy as np
 from xtec.core.backend import namespace
 from xtec.core.types import CovarianceType, Float64Array
 
+_SMALLEST = float(np.finfo(np.float64).smallest_normal)
+"""Weights below are taken for none: their inverse overflows."""
+
 
 def has_full_scatter(covariance_type: CovarianceType) -> bool:
     """Whether scatter between temperatures is needed, or only at each of them."""
@@ -57,7 +60,8 @@ class ComponentMoments:
         """
         xp = namespace(block)
         weight = xp.sum(responsibilities, axis=0)
-        share = 1 / xp.where(weight > 0, weight, xp.ones_like(weight))
+        present = weight > _SMALLEST
+        share = xp.where(present, 1 / xp.where(present, weight, xp.ones_like(weight)), 0 * weight)
         mean = (responsibilities.T @ block) * share[:, None]
         if full:
             deviations = [block - mean[k] for k in range(len(weight))]
@@ -70,7 +74,7 @@ class ComponentMoments:
     def merge(self, other: ComponentMoments) -> ComponentMoments:
         """Moments of both sets of trajectories (Chan, Golub & LeVeque 1983)."""
         weight = self.weight + other.weight
-        share = other.weight / np.where(weight > 0, weight, 1.0)
+        share = other.weight / np.where(weight > _SMALLEST, weight, 1.0)
         step = other.mean - self.mean
         between = (self.weight * share)[:, None] * step
         if self.scatter.ndim == 2:

@@ -2,7 +2,10 @@
 
 The question asked of a curve is whether it sets in at a temperature, as ``A (1 - T/Tc)^(2 beta)`` on a
 straight background does, or changes smoothly over the whole range, as Bragg peaks (Debye-Waller) and thermal
-diffuse scattering do. Both are fitted; the first has to win clearly.
+diffuse scattering do. Both are fitted with five parameters: an onset and a polynomial of fourth degree. A
+curve orders if the onset leaves sums of squares that much smaller that its likelihood is e^5 times higher
+(``n/2 ln(S_polynomial / S_onset) >= 5`` for n temperatures and noise of unknown size), at least a fifth
+smaller, and if at least a tenth of the intensity at the lowest temperature sets in there.
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ _SMOOTH_DEGREE = 4
 _MIN_POINTS = 2
 """Points needed on either side of an onset."""
 
-_EXPLAINED = 0.5
+_LOG_ODDS = 5.0
+"""Logarithm of how much more likely the onset must be than the smooth curve."""
+
+_EXPLAINED = 0.2
 """Share of what a smooth curve leaves unexplained that the onset must explain."""
 
 _LEAST_RISE = 0.1
@@ -73,20 +79,25 @@ def describe(scan: Axis, intensity: Float64Array) -> Trend:
     ends = max(1, len(x) // 10)
     low, high = float(y[:ends].mean()), float(y[-ends:].mean())
     scale = max(abs(low), abs(high), float(np.abs(y).max()) * 1e-9)
-    change = (high - low) / (abs(low) or scale)
-    if len(x) < _SMOOTH_DEGREE + 3:
+    change = (high - low) / (abs(low) or scale or 1.0)
+    if len(np.unique(x)) < _SMOOTH_DEGREE + 3:
         return Trend(_smooth_phrase(scan, x, change), None, 0.0, None, change)
     onset, rise, misfit = _best_onset(x, y)
     smooth = _smooth_misfit(x, y)
     explained = 1 - misfit / smooth if smooth > 0 else 0.0
     share = rise / low if low > 0 else 0.0
-    if explained < _EXPLAINED or share < _LEAST_RISE:
+    if explained < _least_explained(len(x)) or share < _LEAST_RISE:
         return Trend(_smooth_phrase(scan, x, change), False, 0.0, None, change)
     if share >= _GONE:
         text = f"gone above {onset:.4g} {scan.units}".rstrip()
     else:
         text = f"sets in below {onset:.4g} {scan.units}, {100 * share:.0f} %"
     return Trend(text, True, explained * min(share, 1.0), onset, change)
+
+
+def _least_explained(n: int) -> float:
+    """What the onset has to explain of the smooth curve's misfit, given n temperatures."""
+    return max(_EXPLAINED, 1 - float(np.exp(-2 * _LOG_ODDS / n)))
 
 
 def _smooth_misfit(x: Float64Array, y: Float64Array) -> float:
@@ -97,18 +108,25 @@ def _smooth_misfit(x: Float64Array, y: Float64Array) -> float:
 
 
 def _best_onset(x: Float64Array, y: Float64Array) -> tuple[float, float, float]:
-    """Onset, intensity gained below it at the lowest temperature, and sum of squares left."""
-    candidates = np.linspace(x[_MIN_POINTS], x[-_MIN_POINTS - 1], 4 * len(x))
+    """Onset, intensity gained below it at the lowest temperature, and sum of squares left.
+
+    The straight background is projected out first, so that one coefficient is left to fit for each onset and
+    power on the grid.
+    """
+    distinct = np.unique(x)
+    onsets = np.linspace(distinct[_MIN_POINTS], distinct[-_MIN_POINTS - 1], 4 * len(x))
+    depth = np.clip((onsets[:, None] - x) / (onsets - x[0])[:, None], 0.0, None)
+    line, _ = np.linalg.qr(np.stack([np.ones_like(x), (x - x[0]) / np.ptp(x)], axis=1))
+    y = y - line @ (line.T @ y)
     best = (float(x[0]), 0.0, np.inf)
-    for onset in candidates:
-        depth = np.clip((onset - x) / (onset - x[0]), 0.0, None)
-        for power in _TWO_BETA:
-            design = np.stack([depth**power, np.ones_like(x), (x - x[0]) / np.ptp(x)], axis=1)
-            coefficients, *_ = np.linalg.lstsq(design, y, rcond=None)
-            residual = y - design @ coefficients
-            misfit = float(residual @ residual)
-            if coefficients[0] > 0 and misfit < best[2]:
-                best = (float(onset), float(coefficients[0]), misfit)
+    for power in _TWO_BETA:
+        shape = depth**power
+        shape -= (shape @ line) @ line.T
+        rise = (shape @ y) / np.sum(shape**2, axis=1)
+        misfit = np.where(rise > 0, np.sum((y - rise[:, None] * shape) ** 2, axis=1), np.inf)
+        i = int(misfit.argmin())
+        if misfit[i] < best[2]:
+            best = (float(onsets[i]), float(rise[i]), float(misfit[i]))
     return best
 
 
