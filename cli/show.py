@@ -39,7 +39,8 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     from xtec.core.memory import format_bytes
 
     inputs, counts, mixture, scan = run.process["inputs"], run.counts, run.mixture, run.curves.scan
-    name = Path(inputs[0]["file"]).name + (f" and {len(inputs) - 1} more" if len(inputs) > 1 else "")
+    given = [Path(item).name for item in run.process["parameters"]["inputs"]]
+    name = given[0] + (f" and {len(given) - 1} more" if len(given) > 1 else "")
     span = f"{len(scan)} x {scan.name} {scan.values.min():g}-{scan.values.max():g} {scan.units}".rstrip()
     axes = " x ".join(axis.label.partition(" ")[0] for axis in run.map.axes)
     shape = " x ".join(str(length) for length in run.map.shape)

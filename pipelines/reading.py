@@ -14,6 +14,9 @@ from xtec.core.types import ClusterCurves, Float64Array
 from xtec.order_parameter import Trend, describe
 from xtec.reciprocal import ZonePosition, zone_position
 
+_CLEAR = 0.05
+"""Relative change with temperature from which on it is called one."""
+
 
 @dataclass(frozen=True)
 class Members:
@@ -79,8 +82,10 @@ def _reading(trend: Trend, zone: ZonePosition | None) -> str:
         if zone.is_bragg:
             return "order parameter at Bragg positions"
         return f"superlattice peaks, q = {zone.text}: order parameter"
-    if trend.change > 0.05:
-        return "thermal diffuse scattering" if zone is not None else ""
-    if trend.change < -0.05 and zone is not None and zone.is_bragg:
-        return "Bragg peaks (Debye-Waller)"
+    if trend.orders is None or zone is None:
+        return ""
+    if trend.change > _CLEAR:
+        return "thermal diffuse scattering"
+    if zone.is_bragg:
+        return "Bragg peaks (Debye-Waller)" if trend.change < -_CLEAR else "Bragg peaks"
     return ""

@@ -1,6 +1,6 @@
 """Looking for the best optimum: many runs on a sample, the best few of them on all trajectories.
 
-A single start, of whatever kind, ends in an inferior optimum more often than not. Many starts are therefore run
+A single start, of whatever kind, often ends in an inferior optimum. Many starts are therefore run
 on a sample; those that reach the same optimum count once; and because the best on a sample is not always the
 best on the whole, the best few optima are judged on all trajectories. No start is given up early: the optimum
 that is best on the whole is often behind on a sample, and further behind after a few iterations.

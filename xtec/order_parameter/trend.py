@@ -81,7 +81,7 @@ def describe(scan: Axis, intensity: Float64Array) -> Trend:
     scale = max(abs(low), abs(high), float(np.abs(y).max()) * 1e-9)
     change = (high - low) / (abs(low) or scale or 1.0)
     if len(np.unique(x)) < _SMOOTH_DEGREE + 3:
-        return Trend(_smooth_phrase(scan, x, change), None, 0.0, None, change)
+        return Trend(f"{100 * change:+.0f} %, too few points for an onset", None, 0.0, None, change)
     onset, rise, misfit = _best_onset(x, y)
     smooth = _smooth_misfit(x, y)
     explained = 1 - misfit / smooth if smooth > 0 else 0.0
@@ -89,9 +89,9 @@ def describe(scan: Axis, intensity: Float64Array) -> Trend:
     if explained < _least_explained(len(x)) or share < _LEAST_RISE:
         return Trend(_smooth_phrase(scan, x, change), False, 0.0, None, change)
     if share >= _GONE:
-        text = f"gone above {onset:.4g} {scan.units}".rstrip()
+        text = f"gone above about {onset:.3g} {scan.units}".rstrip()
     else:
-        text = f"sets in below {onset:.4g} {scan.units}, {100 * share:.0f} %"
+        text = f"sets in below about {onset:.3g} {scan.units}, {100 * share:.0f} %"
     return Trend(text, True, explained * min(share, 1.0), onset, change)
 
 

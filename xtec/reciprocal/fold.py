@@ -63,8 +63,6 @@ def zone_position(
     """
     if index.size == 0 or not all(axis.name in Q_NAMES and axis.units != "pixel" for axis in axes):
         return None
-    if any(np.ptp(axis.values) < 1 for axis in axes if len(axis) > 1):
-        return None
     along = np.unravel_index(index, tuple(len(axis) for axis in axes))
     position = np.stack([axis.values[i] for axis, i in zip(axes, along, strict=True)], axis=1)
     reduced = np.abs(position - np.round(position))[:, ::-1]
