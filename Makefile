@@ -20,10 +20,10 @@ demo: $(VENV)/.installed
 	$(BIN)/xtec demo
 
 test: $(VENV)/.test $(REFERENCE)/.installed
-	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not slow" -n 2
+	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not slow"
 
 test-all: $(VENV)/.test $(REFERENCE)/.installed
-	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -n 2
+	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
+from xtec.core.errors import OutputError
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -23,7 +25,15 @@ class Settings:
     log_file: Path | None = None
 
     def start_logging(self) -> None:
-        """Send log lines to stderr (from the level asked for) and to the log file."""
+        """Send log lines to stderr (from the level asked for) and to the log file.
+
+        Raises
+        ------
+        OutputError
+            If the log file cannot be written.
+        """
+        from xtec_pipelines.logbook import Once
+
         level = (
             logging.ERROR
             if self.quiet
@@ -34,10 +44,15 @@ class Settings:
         shown.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         handlers: list[logging.Handler] = [shown]
         if self.log_file is not None:
-            to_file = logging.FileHandler(self.log_file, encoding="utf-8")
+            try:
+                to_file = logging.FileHandler(self.log_file, encoding="utf-8")
+            except OSError as error:
+                raise OutputError(f"cannot write the log ({error.strerror})", file=self.log_file) from None
             to_file.setLevel(logging.DEBUG if self.verbose > 1 else logging.INFO)
             to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
             handlers.append(to_file)
+        for handler in handlers:
+            handler.addFilter(Once())
         root = logging.getLogger()
         for handler in list(root.handlers):
             root.removeHandler(handler)

@@ -45,7 +45,8 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     axes = " x ".join(axis.label.partition(" ")[0] for axis in run.map.axes)
     shape = " x ".join(str(length) for length in run.map.shape)
     size = format_bytes(sum(item["size"] for item in inputs))
-    kept = f"kept {counts.n_kept:,} of {counts.n_total:,} ({100 * counts.n_kept / counts.n_total:.2g} %)"
+    share = 100 * counts.n_kept / counts.n_total
+    kept = f"kept {counts.n_kept:,} of {counts.n_total:,} ({share:{'.0f' if share >= 10 else '.2g'}} %)"
     left = f"{counts.n_empty:,} empty, {counts.n_nan:,} with NaN"
     if counts.n_nonpositive:
         left += f", {counts.n_nonpositive:,} not positive"
@@ -119,9 +120,12 @@ def show_inspection(inspection: Inspection) -> None:
         "stored",
         f"{signal.dtype}, {chunks}, {stored}{virtual}, {format_bytes(series.nbytes)} decompressed",
     )
+    for number, line in enumerate(inspection.tree):
+        _line(console, "" if number else "tree", line)
     for note in inspection.notes:
         _line(console, "note", note)
     blocks = " x ".join(map(str, plan.block_shape))
     memory = f"about {format_bytes(plan.peak_bytes)} of memory if a tenth of the voxels is kept"
-    time = f"{max(plan.seconds, 1):.0f} s to read at 400 MB/s"
-    _line(console, "plan", f"{plan.n_blocks} blocks of up to {blocks} voxels, {memory}, {time}")
+    time = f"{plan.seconds:.0f} s" if plan.seconds >= 1 else "under a second"
+    count = "one block of" if plan.n_blocks == 1 else f"{plan.n_blocks} blocks of up to"
+    _line(console, "plan", f"{count} {blocks} voxels, {memory}, {time} to read at 400 MB/s")

@@ -261,6 +261,6 @@ def _process(
         "environment": environment(),
         "inputs": describe_inputs(series),
         "dropped": [f"{bad.file}: {bad.reason}" for bad in series.dropped],
-        "timings": {f"{stage} (s)": seconds for stage, seconds in progress.seconds.items()},
+        "timings": dict(progress.seconds),
         "warnings": list(warnings),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from xtec.core.axes import Region, parse_interval, parse_region
-from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError
+from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
 from xtec.core.memory import available_bytes, parse_bytes
 from xtec.core.types import CovarianceType, Mode, Rescale
 from xtec.io import OpenOptions
@@ -92,10 +93,23 @@ def make_config(values: dict[str, Any]) -> ClusterConfig:
     try:
         config = ClusterConfig(**values)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise ConfigError("; ".join(problems)) from None
+        raise ConfigError("; ".join(_problem(one) for one in error.errors())) from None
     _ = config.bounds, config.memory_bytes
     return config
+
+
+def _problem(one: Any) -> str:
+    """One complaint of pydantic in a person's words."""
+    name, value = ".".join(map(str, one["loc"])), one["input"]
+    if one["type"] == "extra_forbidden":
+        close = get_close_matches(name, ClusterConfig.model_fields, 1)
+        return f"{name}: there is no such option" + (f" ({close[0]}?)" if close else "")
+    if one["type"] == "missing":
+        return f"{name}: missing"
+    original = one.get("ctx", {}).get("error")
+    if isinstance(original, XtecError):
+        return f"{name}: {original.what} ({original.hint})"
+    return f"{name}: {value!r}: {one['msg'][0].lower()}{one['msg'][1:]}"
 
 
 def load_recipe(path: Path) -> ClusterConfig:
@@ -117,7 +131,10 @@ def load_recipe(path: Path) -> ClusterConfig:
     command = values.pop("command", "cluster")
     if command != "cluster":
         raise ConfigError(f"unknown command {command!r}", file=path, hint='command = "cluster"')
-    return make_config(values)
+    try:
+        return make_config(values)
+    except ConfigError as error:
+        raise ConfigError(error.what, file=path, hint=error.hint) from None
 
 
 def dump_recipe(config: ClusterConfig) -> str:

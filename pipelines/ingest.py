@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xtec.core.chunking import Block, flat_index, plan_blocks
+from xtec.core.chunking import Block, flat_index
 from xtec.core.errors import InputError, NothingToClusterError
 from xtec.core.progress import Progress
 from xtec.core.types import BackgroundThreshold, VoxelCounts
@@ -81,17 +81,6 @@ class _Held:
     """ln mean of the held trajectories."""
 
 
-def block_plan(series: Series, block_bytes: int) -> list[Block]:
-    """Blocks in which a series is read."""
-    return plan_blocks(
-        series.shape,
-        voxel_bytes=series.n_temperatures * series.dtype.itemsize,
-        budget=block_bytes,
-        chunks=series.source.chunks,
-        origin=series.origin,
-    )
-
-
 def ingest(series: Series, options: IngestOptions, progress: Progress) -> KeptTrajectories:
     """Read a series and keep the trajectories above its background.
 
@@ -139,7 +128,7 @@ def _settle(log_mean: NDArray[np.float64], method: str | float, series: Series) 
 
 def _read(series: Series, options: IngestOptions, progress: Progress) -> Iterator[_Held]:
     """Read every block once, raising the floor each time the number of voxels seen has doubled."""
-    blocks = block_plan(series, options.block_bytes)
+    blocks = series.blocks(options.block_bytes)
     floor, seen, judged_at = -np.inf, [], 0
     with progress.stage("read", total=series.nbytes, unit="B") as advance:
         for block in blocks:

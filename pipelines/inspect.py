@@ -10,15 +10,18 @@ import numpy as np
 from xtec.core.axes import Axis
 from xtec.core.chunking import block_shape
 from xtec.io import Series, open_series
+from xtec.io.tree import file_tree
 from xtec_pipelines.cluster import block_bytes
 from xtec_pipelines.config import InputConfig
-from xtec_pipelines.ingest import block_plan
 
 _KEPT_SHARE = 0.1
 """Share of voxels that is assumed to pass the threshold."""
 
 _COPIES = 3
 """Kept trajectories are there as held, as rescaled, and once more while they are joined."""
+
+_PROGRAM_BYTES = 150_000_000
+"""The interpreter and the libraries."""
 
 _DISK_RATE = 400e6
 """Bytes a second that reading is assumed to reach."""
@@ -50,15 +53,16 @@ class MemoryPlan:
 
     @property
     def peak_bytes(self) -> int:
-        """All of it together."""
-        return self.block_bytes + self.sums_bytes + self.kept_bytes
+        """All of it together, with the program itself."""
+        return _PROGRAM_BYTES + self.block_bytes + self.sums_bytes + self.kept_bytes
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a series, what is odd about it, and the plan."""
+    """What is in a series (and the tree of its first file), what is odd about it, and the plan."""
 
     series: Series
+    tree: tuple[str, ...]
     notes: tuple[str, ...]
     plan: MemoryPlan
 
@@ -76,6 +80,7 @@ class Inspection:
             "chunks": series.source.chunks,
             "filters": list(series.source.refs[0].filters),
             "dropped": [{"file": bad.file, "reason": bad.reason} for bad in series.dropped],
+            "tree": list(self.tree),
             "notes": list(self.notes),
             "plan": {
                 "blocks": plan.n_blocks,
@@ -90,12 +95,17 @@ def inspect_series(config: InputConfig) -> Inspection:
     """Open a series and describe it."""
     region, temperatures = config.bounds
     series = open_series(config.inputs, region=region, temperatures=temperatures, options=config.open_options)
-    return Inspection(series, tuple(_notes(series)), memory_plan(series, config.memory_bytes))
+    return Inspection(
+        series,
+        tuple(file_tree(series.inputs[0])),
+        tuple(_notes(series)),
+        memory_plan(series, config.memory_bytes),
+    )
 
 
 def memory_plan(series: Series, memory_bytes: int) -> MemoryPlan:
     """Blocks and bytes that clustering this series would take."""
-    blocks = block_plan(series, block_bytes(memory_bytes))
+    blocks = series.blocks(block_bytes(memory_bytes))
     voxels = int(np.prod(series.shape, dtype=np.int64))
     largest = max(blocks, key=lambda block: np.prod(block_shape(block), dtype=np.int64))
     size = int(np.prod(block_shape(largest), dtype=np.int64)) * series.n_temperatures
@@ -131,16 +141,16 @@ def _axis_notes(axis: Axis) -> list[str]:
         return []
     notes = []
     if not (np.all(steps > 0) or np.all(steps < 0)):
-        notes.append(f"{axis.name} does not rise or fall steadily")
+        notes.append(f"{axis.name} is not in order: it neither rises nor falls throughout")
     size = np.abs(steps)
     gaps = np.flatnonzero(size > 2.5 * np.median(size))
-    notes += [
-        f"gap in {axis.name}: {axis.values[i]:g} to {axis.values[i + 1]:g} {axis.units}".rstrip()
-        for i in gaps[:_GAPS_NAMED]
-    ]
     if len(gaps) > _GAPS_NAMED:
-        notes.append(f"and {len(gaps) - _GAPS_NAMED} more gaps in {axis.name}")
-    return notes
+        uneven = f"the steps of {axis.name} are uneven: {size.min():.3g} to {size.max():.3g} {axis.units}"
+        return [*notes, uneven.rstrip()]
+    return notes + [
+        f"gap in {axis.name}: {axis.values[i]:g} to {axis.values[i + 1]:g} {axis.units}".rstrip()
+        for i in gaps
+    ]
 
 
 def _axis_json(axis: Axis) -> dict[str, Any]:

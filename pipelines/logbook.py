@@ -7,11 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class Once(logging.Filter):
+    """Lets each message through once, however many files or blocks give rise to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is new."""
+        message = record.getMessage()
+        new = message not in self._seen
+        self._seen.add(message)
+        return new
+
+
 class Logbook(logging.Handler):
     """Collects log lines until there is a folder to put them in."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
+        self.addFilter(Once())
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
         self.lines: list[str] = []
         self.warnings: list[str] = []

@@ -81,7 +81,7 @@ def _reading(trend: Trend, zone: ZonePosition | None) -> str:
             return "order parameter"
         if zone.is_bragg:
             return "order parameter at Bragg positions"
-        return f"superlattice peaks, q = {zone.text}: order parameter"
+        return f"superlattice {zone.text}: order parameter"
     if trend.orders is None or zone is None:
         return ""
     if trend.change > _CLEAR:

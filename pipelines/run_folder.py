@@ -25,7 +25,7 @@ def write_run(
     OutputError
         If one cannot be written.
     """
-    create_folder(folder)
+    create_folder(folder, figures=config.figures)
     with progress.stage("write"):
         write_results(folder / "results.nxs", run)
         write_text(folder / "run.toml", dump_recipe(config))
@@ -67,7 +67,8 @@ def summary(run: ClusterRun) -> dict[str, Any]:
             }
             for cluster in run.clusters
         ],
-        "timings": run.process["timings"],
+        "dropped": list(run.process["dropped"]),
+        "timings": {f"{stage} (s)": seconds for stage, seconds in run.process["timings"].items()},
     }
 
 

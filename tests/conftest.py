@@ -41,7 +41,11 @@ def reference(tmp_path: Path) -> Callable[..., dict[str, np.ndarray]]:
         files = [str(folder / name) for name in ("in.npz", "out.npz", "script.py")]
         environment = {**os.environ, "MPLBACKEND": "agg"}
         done = subprocess.run(
-            [python, "-c", _WRAPPER, *files], capture_output=True, text=True, env=environment, check=False
+            [python, "-I", "-c", _WRAPPER, *files],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
         )
         assert done.returncode == 0, f"the reference failed:\n{done.stderr}"
         with np.load(files[1], allow_pickle=False) as stored:

@@ -100,25 +100,28 @@ def parse_interval(text: str, *, what: str) -> tuple[float, float]:
     return low, high
 
 
-def select_interval(axis: Axis, interval: tuple[float, float], *, file: str | None = None) -> slice:
-    """Indices of the values inside a closed interval of a monotonic axis.
+def inside_interval(axis: Axis, interval: tuple[float, float]) -> NDArray[np.bool_]:
+    """Which values lie inside a closed interval.
 
     The ends are widened by a thousandth of a step, so that ``0.3`` finds ``0.30000000000000004``.
+    """
+    slack = 1e-3 * abs(axis.step)
+    return np.asarray((axis.values >= interval[0] - slack) & (axis.values <= interval[1] + slack))
+
+
+def select_interval(axis: Axis, interval: tuple[float, float], *, file: str | None = None) -> slice:
+    """Indices of the values inside a closed interval of a monotonic axis; see `inside_interval`.
 
     Raises
     ------
     AxisError
         If no value lies inside.
     """
-    low, high = interval
-    slack = 1e-3 * abs(axis.step)
-    inside = np.flatnonzero((axis.values >= low - slack) & (axis.values <= high + slack))
+    inside = np.flatnonzero(inside_interval(axis, interval))
     if inside.size == 0:
-        raise AxisError(
-            f"{axis.name}: nothing between {low:g} and {high:g}",
-            file=file,
-            hint=f"{axis.name} runs from {axis.values.min():g} to {axis.values.max():g} {axis.units}",
-        )
+        low, high = interval
+        whole = f"{axis.name} runs from {axis.values.min():g} to {axis.values.max():g} {axis.units}"
+        raise AxisError(f"{axis.name}: nothing between {low:g} and {high:g}", file=file, hint=whole.rstrip())
     return slice(int(inside[0]), int(inside[-1]) + 1)
 
 

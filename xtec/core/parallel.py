@@ -19,13 +19,20 @@ def n_cores() -> int:
 
 
 @contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """BLAS without threads of its own: for many small products, and where blocks have threads already."""
+    with _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@contextmanager
 def block_threads() -> Iterator[Callable[[Callable[[Item], Outcome], Iterable[Item]], Iterable[Outcome]]]:
     """A `map` that works on blocks in threads, one a core, and yields outcomes in order.
 
     Meanwhile BLAS runs single-threaded: its own threads gain nothing on products as narrow as a block's, and
     wait for each other when the machine is busy.
     """
-    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(n_cores()) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(n_cores()) as pool:
         yield pool.map
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from xtec.core.errors import OutputError
+from xtec.core.errors import OutputError, XtecError
 
 
 @contextmanager
@@ -23,6 +23,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except XtecError:
+        raise
     except OSError as error:
         raise OutputError(f"cannot write ({error.strerror or error})", file=path) from error
     finally:

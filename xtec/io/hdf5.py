@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ def _describe(file: h5py.File, path: Path, name: str) -> DatasetRef:
 
 def _check_virtual(dataset: h5py.Dataset, path: Path, name: str) -> None:
     """A virtual dataset reads a lost source as fill values without a word: look for each one first."""
+    hint = "give the per-temperature files or their folder instead"
     for source in dataset.virtual_sources():
         target = path if source.file_name == "." else path.parent / source.file_name
         if not target.exists():
@@ -168,7 +170,16 @@ def _check_virtual(dataset: h5py.Dataset, path: Path, name: str) -> None:
                 f"the virtual dataset takes data from {source.file_name}, which does not exist",
                 file=path,
                 hdf5_path=name,
-                hint="give the per-temperature files or their folder instead",
+                hint=hint,
+            )
+        found, expected = locate(target, source.dset_name).shape, source.src_space.shape
+        fits = found == expected if expected else math.prod(found) == source.vspace.get_select_npoints()
+        if not fits:
+            raise InputError(
+                f"the virtual dataset expects another shape in {source.file_name} than {found}",
+                file=path,
+                hdf5_path=name,
+                hint=hint,
             )
 
 

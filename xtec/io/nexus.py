@@ -186,6 +186,43 @@ def read_axis(group: h5py.Group, name: str, path: Path) -> Axis:
     return Axis(name, values, read_text(dataset.attrs.get("units", "")), attributes)
 
 
+def find_field(file: h5py.File, group: str, name: str) -> h5py.Dataset | None:
+    """The dataset of a name in a group, or else in one of the groups around it."""
+    place: h5py.Group = file[group]
+    while True:
+        field = place.get(name)
+        if isinstance(field, h5py.Dataset):
+            return field
+        if place.name == "/":
+            return None
+        place = place.parent
+
+
+def read_scan_axis(data: NexusData, name: str) -> Axis:
+    """A scan axis that is asked for by name: in the NXdata group or around it, ``sample/stress`` say.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If it is not there.
+    AxisError
+        If it is not one-dimensional, or has values that are not finite.
+    """
+    with open_hdf5(data.file) as file:
+        field = find_field(file, data.path, name)
+        if field is None:
+            fields = ", ".join(
+                key for key, child in file[data.path].items() if getattr(child, "ndim", 0) == 1
+            )
+            raise SeriesNotFoundError(
+                f"there is no scan variable {name!r}",
+                file=data.file,
+                hdf5_path=data.path,
+                hint=f"lists of numbers here: {fields or 'none'}",
+            )
+        return read_axis(field.parent, field.name.rsplit("/", 1)[-1], data.file)
+
+
 def read_scan_value(data: NexusData, scan: str | None) -> Axis:
     """The one temperature (or other scan value) of a per-temperature file, as an axis of length one.
 
@@ -198,10 +235,8 @@ def read_scan_value(data: NexusData, scan: str | None) -> Axis:
     """
     name = scan or "sample/temperature"
     with open_hdf5(data.file) as file:
-        field = file[data.entry].get(name)
-        if field is None and scan is not None:
-            field = file.get(name)
-        if isinstance(field, h5py.Dataset) and field.size == 1 and field.dtype.kind in "fiu":
+        field = find_field(file, data.path, name)
+        if field is not None and field.size == 1 and field.dtype.kind in "fiu":
             value = np.asarray(field[()], dtype=np.float64).reshape(1)
             units = read_text(field.attrs.get("units", "K" if scan is None else ""))
             if not np.isfinite(value).all():

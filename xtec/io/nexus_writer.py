@@ -65,7 +65,7 @@ def new_data(
     return group
 
 
-def write_parameters(parent: h5py.Group, name: str, values: Mapping[str, Any]) -> None:
+def write_parameters(parent: h5py.Group, name: str, values: Mapping[str, Any], units: str = "") -> None:
     """Named values as an NXparameters group: numbers as numbers, text as text, the rest as JSON."""
     group = new_group(parent, name, "NXparameters")
     for key, value in values.items():
@@ -75,3 +75,5 @@ def write_parameters(parent: h5py.Group, name: str, values: Mapping[str, Any]) -
             group[key] = value
         else:
             group[key] = json.dumps(value)
+        if units:
+            group[key].attrs["units"] = units

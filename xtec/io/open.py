@@ -11,17 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from xtec.core.axes import Q_NAMES, Axis, Region
+from xtec.core.axes import Axis, Region
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError, XtecError
-from xtec.io.hdf5 import DatasetRef, locate, open_hdf5, read_text
-from xtec.io.nexus import NexusData, find_data, read_axis, read_scan_value, value_in_name
+from xtec.io.hdf5 import DatasetRef, locate
+from xtec.io.layout import (
+    canonical_order,
+    check_length,
+    check_rank,
+    complete_axes,
+    sample_name,
+    scan_dimension,
+)
+from xtec.io.nexus import NexusData, find_data, read_scan_axis, read_scan_value, value_in_name
 from xtec.io.series import Dropped, PerTemperature, Series, Stacked
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
-_TEMPERATURE_NAMES = {"temperature", "temp", "te", "t"}
-_Q_LIKE = {"qh", "qk", "ql", "qx", "qy", "qz", "h", "k", "l", "two_theta", "q", "r"}
 
 
 @dataclass(frozen=True)
@@ -65,39 +71,39 @@ def open_series(
     if len(paths) == 1:
         data = find_data(paths[0], entry=options.entry, group=options.group)
         signal = locate(data.file, data.signal)
-        scan_dimension = _scan_dimension(data, signal)
-        if scan_dimension is not None:
-            series = _stacked(data, signal, scan_dimension, options)
+        dimension = scan_dimension(data, signal, options.scan)
+        if dimension is not None:
+            series = _stacked(data, signal, dimension, options)
             return _checked(series.crop(region, temperatures))
     series = _per_temperature(paths, options, from_folder)
     return _checked(series.crop(region, temperatures))
 
 
 def _expand(inputs: Sequence[str | Path]) -> tuple[list[Path], bool]:
-    """Files that the inputs stand for, and whether they were found by looking into a folder."""
+    """Files that the inputs stand for, and whether any was found by looking into a folder."""
+    items = [Path(item) for item in inputs]
+    if len(items) == 1 and _is_parent(items[0]) and _series_files(items[0].parent):
+        items = [items[0].parent]
     paths: list[Path] = []
-    from_folder = False
-    for item in inputs:
-        path = Path(item)
-        if not path.exists() and glob.has_magic(str(item)):
-            found = [Path(name) for name in sorted(glob.glob(str(item)))]
-            if not found:
-                raise SeriesNotFoundError("no file matches this pattern", file=path)
-            paths += found
-        elif path.is_dir() or _is_parent(path):
-            folder = path if path.is_dir() else path.parent
-            from_folder = True
-            found = [p for p in sorted(folder.iterdir()) if p.suffix in _SUFFIXES and not _is_parent(p)]
-            if not found:
-                raise SeriesNotFoundError(
-                    "no NeXus or HDF5 files in this folder",
-                    file=folder,
-                    hint="give the folder that holds the wrappers, SAMPLE_300K.nxs and so on",
-                )
-            paths += found
+    for path in items:
+        if path.is_dir():
+            found = _series_files(path)
+            missing = "no NeXus or HDF5 files in this folder"
+        elif path.exists() or not glob.has_magic(str(path)):
+            found = [path]
         else:
-            paths.append(path)
-    return paths, from_folder
+            found = [Path(name) for name in sorted(glob.glob(str(path))) if Path(name).is_file()]
+            missing = "no file matches this pattern"
+        if not found:
+            hint = "give the folder that holds the wrappers, SAMPLE_300K.nxs and so on"
+            raise SeriesNotFoundError(missing, file=path, hint=hint)
+        paths += found
+    series = [path for path in paths if not _is_parent(path)]
+    return list(dict.fromkeys(series or paths)), any(path.is_dir() for path in items)
+
+
+def _series_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES and not _is_parent(path)]
 
 
 def _is_parent(path: Path) -> bool:
@@ -105,36 +111,18 @@ def _is_parent(path: Path) -> bool:
     return path.is_file() and path.stem.endswith("_scans")
 
 
-def _scan_dimension(data: NexusData, signal: DatasetRef) -> int | None:
-    """Which dimension of a signal is the scan; None if the signal is the volume of one temperature."""
-    names = [axis.name.lower() if axis else "" for axis in data.axes]
-    for dimension, (name, axis) in enumerate(zip(names, data.axes, strict=True)):
-        if name in _TEMPERATURE_NAMES or (axis is not None and axis.units == "K"):
-            return dimension
-    if len(signal.shape) == 4:
-        return 0
-    if len(signal.shape) in (2, 3) and names and names[0] and names[0] not in _Q_LIKE:
-        return 0
-    if not names and len(signal.shape) in (2, 3) and value_in_name(data.file) is None:
-        return 0
-    return None
-
-
 def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenOptions) -> Series:
-    _check_rank(signal, data, (2, 3, 4))
-    axes = _complete_axes(data, signal)
+    check_rank(signal, data, (2, 3, 4))
+    axes = complete_axes(data, signal, dimension)
     scan = axes[dimension]
     if options.scan is not None:
-        with open_hdf5(data.file) as file:
-            scan = read_axis(file[data.path], options.scan, data.file)
-        _check_length(scan, signal.shape[dimension], data)
-    elif scan.name.lower() in _TEMPERATURE_NAMES:
-        scan = Axis("temperature", scan.values, scan.units or "K", scan.attributes)
+        scan = read_scan_axis(data, options.scan)
+        check_length(scan, signal.shape[dimension], data)
     others = [axis for position, axis in enumerate(axes) if position != dimension]
-    order = _canonical_order(others)
+    order = canonical_order(others)
     positions = [position for position in range(len(axes)) if position != dimension]
     return Series(
-        name=_sample_name(data),
+        name=sample_name(data),
         scan=scan,
         axes=tuple(others[i] for i in order),
         source=Stacked(signal, (dimension, *(positions[i] for i in order))),
@@ -176,9 +164,9 @@ def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: b
         logger.warning("%s dropped: %s", path, why)
     volumes.sort(key=lambda volume: float(volume.scan.values[0]))
     first = volumes[0]
-    order = _canonical_order(first.axes)
+    order = canonical_order(first.axes)
     return Series(
-        name=_sample_name(first.data),
+        name=sample_name(first.data),
         scan=Axis(
             first.scan.name, np.concatenate([volume.scan.values for volume in volumes]), first.scan.units
         ),
@@ -204,8 +192,8 @@ def _is_stranger(path: Path, options: OpenOptions) -> bool:
 def _open_volume(path: Path, options: OpenOptions) -> _Volume:
     data = find_data(path, entry=options.entry, group=options.group)
     signal = locate(data.file, data.signal)
-    _check_rank(signal, data, (1, 2, 3))
-    return _Volume(data, signal, _complete_axes(data, signal), read_scan_value(data, options.scan))
+    check_rank(signal, data, (1, 2, 3))
+    return _Volume(data, signal, complete_axes(data, signal), read_scan_value(data, options.scan))
 
 
 def _agreeing(volumes: list[_Volume]) -> tuple[list[_Volume], list[tuple[Path, XtecError]]]:
@@ -222,6 +210,8 @@ def _agreeing(volumes: list[_Volume]) -> tuple[list[_Volume], list[tuple[Path, X
             what = f"shape {volume.signal.shape} where the others have {common}"
         elif not _same_axes(volume.axes, model.axes):
             what = f"the axes differ from those of {model.data.file.name}"
+        elif (volume.scan.name, volume.scan.units) != (model.scan.name, model.scan.units):
+            what = f"{_quantity(volume.scan)} where {model.data.file.name} has {_quantity(model.scan)}"
         elif value in good:
             what = f"{value:g} {volume.scan.units} is there twice: also in {good[value].data.file.name}"
         else:
@@ -229,6 +219,10 @@ def _agreeing(volumes: list[_Volume]) -> tuple[list[_Volume], list[tuple[Path, X
             continue
         bad.append((volume.data.file, InputError(what, file=volume.data.file, hdf5_path=volume.data.signal)))
     return list(good.values()), bad
+
+
+def _quantity(scan: Axis) -> str:
+    return f"{scan.name} ({scan.units})"
 
 
 def _same_axes(some: Sequence[Axis], others: Sequence[Axis]) -> bool:
@@ -248,62 +242,6 @@ def _unusable(bad: list[tuple[Path, XtecError]], total: int) -> XtecError:
         hdf5_path=bad[0][1].hdf5_path,
         hint="mend them, or go on without them with --skip-bad",
     )
-
-
-def _check_rank(signal: DatasetRef, data: NexusData, allowed: tuple[int, ...]) -> None:
-    if len(signal.shape) not in allowed:
-        raise InputError(
-            f"the signal has {len(signal.shape)} dimensions",
-            file=data.file,
-            hdf5_path=data.signal,
-            hint="a series has a scan axis and one to three axes in reciprocal space",
-        )
-
-
-def _complete_axes(data: NexusData, signal: DatasetRef) -> tuple[Axis, ...]:
-    """The axes of a signal, pixel numbers where the file names none, bin edges turned into centres."""
-    rank = len(signal.shape)
-    if data.axes and len(data.axes) != rank:
-        raise AxisError(
-            f"{len(data.axes)} axes for a signal of {rank} dimensions", file=data.file, hdf5_path=data.path
-        )
-    stand_in = ("temperature", *Q_NAMES)[-rank:] if rank < 4 else ("temperature", *Q_NAMES)
-    axes: list[Axis] = []
-    for position, size in enumerate(signal.shape):
-        axis = data.axes[position] if data.axes else None
-        if axis is None:
-            axis = Axis(stand_in[position], np.arange(size, dtype=np.float64), "pixel")
-        elif len(axis) == size + 1:
-            axis = Axis(axis.name, (axis.values[1:] + axis.values[:-1]) / 2, axis.units, axis.attributes)
-        _check_length(axis, size, data)
-        axes.append(axis)
-    return tuple(axes)
-
-
-def _check_length(axis: Axis, size: int, data: NexusData) -> None:
-    if len(axis) != size:
-        raise AxisError(
-            f"the axis has {len(axis)} values where the signal has {size}",
-            file=data.file,
-            hdf5_path=f"{data.path}/{axis.name}",
-        )
-
-
-def _canonical_order(axes: Sequence[Axis]) -> tuple[int, ...]:
-    """Order that puts Ql, Qk, Qh slowest to fastest; other axes stay as they are."""
-    names = [axis.name for axis in axes]
-    if all(name in Q_NAMES for name in names):
-        return tuple(sorted(range(len(axes)), key=lambda i: Q_NAMES.index(names[i])))
-    return tuple(range(len(axes)))
-
-
-def _sample_name(data: NexusData) -> str:
-    with open_hdf5(data.file) as file:
-        for path in (f"{data.entry}/sample/name", f"{data.entry}/title"):
-            field = file.get(path)
-            if field is not None and field.shape in ((), (1,)):
-                return read_text(field[()])
-    return data.file.stem
 
 
 def _checked(series: Series) -> Series:

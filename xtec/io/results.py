@@ -102,6 +102,7 @@ def _write_peaks(entry: h5py.Group, peaks: PeakTable, scan: Axis, cluster_map: C
     group["size"] = peaks.size
     group["centroid"] = peaks.centroid
     group["centroid"].attrs["long_name"] = ", ".join(axis.name for axis in cluster_map.axes)
+    group["centroid"].attrs["dimensions"] = ["peak", "axis"]
 
 
 def _write_mixture(entry: h5py.Group, mixture: FittedMixture, scan: Axis) -> None:
@@ -150,8 +151,9 @@ def _write_process(entry: h5py.Group, process: Mapping[str, Any]) -> None:
     group["version"] = process["version"]
     group["date"] = now()
     group["sequence_index"] = 1
-    for name in ("parameters", "timings", "environment"):
+    for name in ("parameters", "environment"):
         write_parameters(group, name, process[name])
+    write_parameters(group, "timings", process["timings"], units="s")
     inputs = new_group(group, "inputs", "NXcollection")
     for number, source in enumerate(process["inputs"], start=1):
         write_parameters(inputs, f"input_{number:04d}", source)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import xarray
 
 
+_DERIVED = ("summary.json", "report.html", "order_parameter.nxs", "unit_cell.nxs")
+
+
 def check_output(folder: Path, inputs: Sequence[Path], *, force: bool) -> None:
     """Refuse an output folder before any work is done; nothing is created.
 
@@ -27,7 +30,7 @@ def check_output(folder: Path, inputs: Sequence[Path], *, force: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError("the output is a file, a folder is wanted", file=folder)
-    if any(folder.resolve() in (path.resolve(), path.resolve().parent) for path in inputs):
+    if any(_is_among(folder.resolve(), path.resolve()) for path in inputs):
         raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise OutputError("this folder is not empty", file=folder, hint="--force, or another folder with -o")
@@ -38,8 +41,13 @@ def check_output(folder: Path, inputs: Sequence[Path], *, force: bool) -> None:
         raise OutputError("cannot write here", file=parent, hint="another folder with -o")
 
 
-def create_folder(folder: Path) -> None:
-    """Make the folder (and figures/ in it).
+def _is_among(folder: Path, given: Path) -> bool:
+    """Whether a folder is the one that holds an input file, or lies in an input folder."""
+    return folder == given.parent or folder == given or (given.is_dir() and given in folder.parents)
+
+
+def create_folder(folder: Path, *, figures: bool) -> None:
+    """Make the folder (and figures/ in it), and take away what an earlier run derived from its results.
 
     Raises
     ------
@@ -47,7 +55,9 @@ def create_folder(folder: Path) -> None:
         If that is not possible.
     """
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        (folder / "figures" if figures else folder).mkdir(parents=True, exist_ok=True)
+        for derived in [*(folder / name for name in _DERIVED), *folder.glob("figures/*.png")]:
+            derived.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make this folder ({error.strerror})", file=folder) from error
 
@@ -112,22 +122,25 @@ def _dataset(group: h5py.Group, path: Path) -> xarray.Dataset:
             value = field[()]
             attributes[name] = read_text(value) if isinstance(value, bytes) else value
         else:
-            dims = _dims(field.shape, sizes, name)
+            dims = _dims(field, sizes)
             variables[name] = (dims, _lazy(field, path) if field.ndim == len(axes) == 3 else field[()])
     if "angles" in group.attrs:
         attributes["angles"] = group.attrs["angles"]
     return xarray.Dataset(variables, coordinates, attributes)
 
 
-def _dims(shape: tuple[int, ...], sizes: dict[str, int], field: str) -> tuple[str, ...]:
-    """Names of a field's dimensions: those of the axes in order where they fit, its own otherwise."""
+def _dims(field: h5py.Dataset, sizes: dict[str, int]) -> tuple[str, ...]:
+    """Names of a field's dimensions: as it says, or those of the axes in order, or its own."""
+    shape, own = field.shape, field.name.rsplit("/", 1)[-1]
+    if "dimensions" in field.attrs:
+        return tuple(read_text(name) for name in field.attrs["dimensions"])
     if shape == tuple(sizes.values()):
         return tuple(sizes)
     axes = iter(sizes.items())
     names = []
     for position, size in enumerate(shape):
         match = next((name for name, length in axes if length == size), None)
-        names.append(match or ("voxel" if not sizes else f"{field}_{position}"))
+        names.append(match or ("voxel" if not sizes else f"{own}_{position}"))
     return tuple(names)
 
 
@@ -142,7 +155,10 @@ def _attributes(field: h5py.Dataset) -> dict[str, Any]:
 def _lazy(field: h5py.Dataset, path: Path) -> Any:
     import dask.array
 
-    return dask.array.from_array(_OnDisk(path, field), chunks=field.chunks, name=False, asarray=False)
+    nothing = np.empty((0,) * field.ndim, field.dtype)
+    return dask.array.from_array(
+        _OnDisk(path, field), chunks=field.chunks, name=False, asarray=False, fancy=False, meta=nothing
+    )
 
 
 class _OnDisk:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xtec.core.axes import Axis, Region, select_interval, select_region
-from xtec.core.chunking import Block, block_shape
+from xtec.core.axes import Axis, Region, inside_interval, select_interval, select_region
+from xtec.core.chunking import Block, block_shape, plan_blocks
 from xtec.core.errors import InputError
 from xtec.io.hdf5 import DatasetRef, open_hdf5
 
 if TYPE_CHECKING:
     import xarray
+
+_DASK_BYTES = 128 * 2**20
+"""Size of a Dask chunk."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ class Series:
         kept = np.ones(len(self.scan), dtype=bool)
         if temperatures is not None:
             select_interval(self.scan, temperatures, file=where)
-            kept = (self.scan.values >= temperatures[0]) & (self.scan.values <= temperatures[1])
+            kept = inside_interval(self.scan, temperatures)
         return replace(
             self,
             scan=self.scan[kept],
@@ -192,12 +195,29 @@ class Series:
             origin=tuple(start + part.start for start, part in zip(self.origin, parts, strict=True)),
         )
 
-    def to_xarray(self, chunks: Sequence[Sequence[int]] | str = "auto") -> xarray.DataArray:
-        """The series as a lazy DataArray, dims (scan, Ql, Qk, Qh), backed by Dask."""
+    def blocks(self, budget: int) -> list[Block]:
+        """Boxes of whole chunks that cover the grid, each at most `budget` bytes at all temperatures."""
+        return plan_blocks(
+            self.shape,
+            voxel_bytes=self.n_temperatures * self.dtype.itemsize,
+            budget=budget,
+            chunks=self.source.chunks,
+            origin=self.origin,
+        )
+
+    def to_xarray(self) -> xarray.DataArray:
+        """The series as a lazy DataArray, dims (scan, Ql, Qk, Qh), backed by Dask.
+
+        A Dask chunk holds all temperatures of a box of voxels that follows the chunks of the file.
+        """
         import dask.array
         import xarray
 
-        lazy = dask.array.from_array(_LazyVolume(self), chunks=chunks, name=False, asarray=False)
+        volume = _LazyVolume(self)
+        nothing = np.empty((0,) * volume.ndim, self.dtype)
+        lazy = dask.array.from_array(
+            volume, chunks=self._dask_chunks(), name=False, asarray=False, fancy=False, meta=nothing
+        )
         coordinates = {
             axis.name: (axis.name, axis.values, {"units": axis.units, **axis.attributes})
             for axis in (self.scan, *self.axes)
@@ -210,6 +230,12 @@ class Series:
         dims = [self.scan.name, *(axis.name for axis in self.axes)]
         return xarray.DataArray(lazy, coordinates, dims, name=self.name, attrs=attributes)
 
+    def _dask_chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Lengths of the blocks along each axis."""
+        blocks = self.blocks(_DASK_BYTES)
+        along = [sorted({(part.start, part.stop) for part in parts}) for parts in zip(*blocks, strict=True)]
+        return (self.n_temperatures,), *(tuple(stop - start for start, stop in axis) for axis in along)
+
 
 class _LazyVolume:
     """What Dask slices: reads when indexed."""
@@ -220,9 +246,20 @@ class _LazyVolume:
         self.dtype = series.dtype
         self.ndim = len(self.shape)
 
-    def __getitem__(self, selection: tuple[slice, ...]) -> NDArray[Any]:
-        rows, *block = (slice(*part.indices(size)) for part, size in zip(selection, self.shape, strict=True))
-        return self.series.read(tuple(block), rows)
+    def __getitem__(self, selection: tuple[slice | int, ...]) -> NDArray[Any]:
+        wanted = [range(size)[part] for part, size in zip(selection, self.shape, strict=True)]
+        box, inside = zip(*(_cover(part) for part in wanted), strict=True)
+        values: NDArray[Any] = self.series.read(box[1:], box[0])[inside]
+        return values
+
+
+def _cover(wanted: range | int) -> tuple[slice, slice | int]:
+    """The box that holds what Dask asks for along one axis, and where that is in the box."""
+    if isinstance(wanted, int):
+        return slice(wanted, wanted + 1), 0
+    if not wanted:
+        return slice(0, 0), slice(None)
+    return slice(min(wanted), max(wanted) + 1), slice(None, None, wanted.step)
 
 
 def _consecutive(rows: Sequence[int]) -> list[slice]:

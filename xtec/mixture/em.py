@@ -7,7 +7,7 @@ and moments merge. Trajectories may be float32; sums are float64.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -46,11 +46,6 @@ class Trajectories:
     ----------
     blocks : sequence of array, each of shape (n_i, T)
         float32 or float64; their order does not matter but for rounding.
-
-    Raises
-    ------
-    DegenerateMixtureError
-        If they are all the same.
     """
 
     def __init__(self, blocks: Sequence[FloatArray]) -> None:
@@ -67,7 +62,16 @@ class Trajectories:
             moments = moments.merge(replace(part, mean=part.mean + shift))
         self.mean: Float64Array = moments.mean[0]
         self.variance: Float64Array = moments.scatter[0] / max(self.n, 1)
-        if self.n > 1 and not self.variance.any():
+
+    def require_spread(self) -> None:
+        """Refuse to go on without any variance: a mixture of them has no finite likelihood.
+
+        Raises
+        ------
+        DegenerateMixtureError
+            If all trajectories are the same.
+        """
+        if not self.variance.any():
             raise DegenerateMixtureError(
                 "all trajectories are the same: there is nothing to cluster",
                 hint="another --rescale or region",
@@ -78,25 +82,28 @@ class Trajectories:
         """Smallest variance a component may have at each temperature, shape (T,)."""
         return np.asarray(RELATIVE_FLOOR * np.maximum(self.variance, 1e-6 * self.variance.mean()))
 
-    def map(self, function: Callable[[Any], Outcome]) -> list[Outcome]:
+    def map(self, function: Callable[[Any], Outcome]) -> Iterator[Outcome]:
         """Apply a function to pieces of float64 rows with the data's mean subtracted; outcomes in order."""
         if len(self._pieces) == 1:
-            return [function(self._centred(self._pieces[0]))]
+            yield function(self._centred(self._pieces[0]))
+            return
         with block_threads() as run:
-            return list(run(lambda piece: function(self._centred(piece)), self._pieces))
+            yield from run(lambda piece: function(self._centred(piece)), self._pieces)
 
     def _centred(self, piece: FloatArray) -> Any:
         return piece.astype(np.float64) - self.mean
 
     def sample(self, index: NDArray[np.intp]) -> Trajectories:
-        """Some of the trajectories, by number (rising)."""
+        """Some of the trajectories, by number (rising); not all of them the same."""
         starts = np.cumsum([0, *(len(piece) for piece in self._pieces)])
         cuts = np.searchsorted(index, starts)
         parts = [
             piece[index[low:high] - start]
             for piece, start, low, high in zip(self._pieces, starts, cuts, cuts[1:], strict=False)
         ]
-        return Trajectories([np.concatenate(parts)])
+        sample = Trajectories([np.concatenate(parts)])
+        sample.require_spread()
+        return sample
 
     def rows(self) -> Float64Array:
         """All trajectories, shape (n, T), float64."""
@@ -198,7 +205,7 @@ def run_em(data: Trajectories, start: MixtureParameters, *, tol: float, max_iter
         empty = expectation.moments.weight < _EMPTY
         fresh = bool(empty.any()) and reseeded < _RESEEDS * len(empty)
         parameters = _maximise(data, expectation, parameters, empty, reseed=fresh)
-        reseeded += int(empty.sum()) if fresh else 0
+        reseeded += int(fresh)
         expectation = expect(data, parameters)
         history.append(expectation.log_likelihood)
         if not fresh and history[-1] - history[-2] < tol:
@@ -220,15 +227,16 @@ def recast(
 def _maximise(
     data: Trajectories, expectation: Expectation, previous: MixtureParameters, empty: Any, *, reseed: bool
 ) -> MixtureParameters:
-    """M step; empty components are put on the least likely trajectory, or left where they were."""
+    """M step; empty components stay, but the first of them starts anew on the least likely trajectory."""
     moments = expectation.moments
     if not empty.any():
         return estimate(moments, previous.covariance_type, data.floor)
     mean, weight, scatter = moments.mean.copy(), moments.weight.copy(), moments.scatter.copy()
-    mean[empty] = expectation.outlier if reseed else previous.means[empty]
-    weight[empty] = 1.0 if reseed else _EMPTY
-    spread = data.variance if scatter.ndim == 2 else np.diag(data.variance)
-    scatter[empty] = spread * weight[empty][0]
+    mean[empty], weight[empty] = previous.means[empty], _EMPTY
     if reseed:
-        logger.info("%d empty component(s) started anew", int(empty.sum()))
+        first = int(np.flatnonzero(empty)[0])
+        mean[first], weight[first] = expectation.outlier, 1.0
+        logger.info("component %d ran empty and was started anew", first + 1)
+    spread = data.variance if scatter.ndim == 2 else np.diag(data.variance)
+    scatter[empty] = np.multiply.outer(weight[empty], spread)
     return estimate(ComponentMoments(weight, mean, scatter), previous.covariance_type, data.floor)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.errors import ConfigError
+from xtec.core.parallel import one_blas_thread
 from xtec.core.types import CovarianceType, Float64Array, FloatArray
 from xtec.mixture.em import EMRun, Trajectories, responsibilities, run_em
 from xtec.mixture.parameters import MixtureParameters
@@ -104,8 +105,15 @@ class GaussianMixture:
                 f"{config.n_components} clusters of {data.n} trajectories cannot be found",
                 hint="fewer clusters, or a lower threshold",
             )
-        before: tuple[float, ...] = ()
+        data.require_spread()
         self.other_optima: tuple[float, ...] = ()
+        with one_blas_thread():
+            self._adopt(self._run(data, start), data.n)
+        return self
+
+    def _run(self, data: Trajectories, start: MixtureParameters | None) -> EMRun:
+        config = self.config
+        before: tuple[float, ...] = ()
         if start is None:
             rng = np.random.default_rng(config.seed)
             candidates = search(
@@ -119,8 +127,7 @@ class GaussianMixture:
             self.other_optima = candidates.others
             start, before = candidates.best, candidates.history[:-1]
         run = run_em(data, start, tol=config.tol, max_iter=config.max_iter)
-        self._adopt(replace(run, history=before + run.history), data.n)
-        return self
+        return replace(run, history=before + run.history)
 
     def _adopt(self, run: EMRun, n: int) -> None:
         self.parameters = run.parameters
@@ -165,7 +172,7 @@ class GaussianMixture:
             self.parameters.covariances,
             self.parameters.covariance_type,
         )
-        return data.map(lambda rows: responsibilities(rows, shifted))
+        return list(data.map(lambda rows: responsibilities(rows, shifted)))
 
 
 def as_trajectories(trajectories: FloatArray | Sequence[FloatArray]) -> Trajectories:

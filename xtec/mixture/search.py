@@ -1,14 +1,13 @@
 """Looking for the best optimum: many runs on a sample, the best few of them on all trajectories.
 
-A single start, of whatever kind, often ends in an inferior optimum. Many starts are therefore run
-on a sample; those that reach the same optimum count once; and because the best on a sample is not always the
-best on the whole, the best few optima are judged on all trajectories. No start is given up early: the optimum
-that is best on the whole is often behind on a sample, and further behind after a few iterations.
+A single start, of whatever kind, often ends in an inferior optimum. So many starts are run on a sample;
+those that reach the same optimum count once; and because the best on a sample is not always the best on the
+whole, the best few optima are judged on all trajectories. No start is given up early: the optimum that is
+best on the whole is often behind on a sample, and further behind after a few iterations.
 
 With fewer trajectories than free parameters the likelihood ranks overfits: it prefers components that differ
 in the width of their noise to components that differ in shape. There optima are found, and compared, with one
-diagonal shared by all components (a model the data can bear), and only the best is given the covariances asked
-for.
+diagonal shared by all components (a model the data can bear); only the best gets the covariances asked for.
 """
 
 from __future__ import annotations

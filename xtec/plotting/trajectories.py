@@ -185,6 +185,10 @@ def _band(axes: Axes, x: Float64Array, mean: Float64Array, spread: Float64Array,
 
 
 def _bars(axes: Axes, x: Float64Array, mean: Float64Array, spread: Float64Array, number: int) -> None:
+    """Error bars; a band where there are so many points that bars would run into each other."""
+    if x.size > _MOST_MARKERS and np.unique(x).size == x.size:
+        _band(axes, x, mean, spread, number)
+        return
     axes.vlines(
         x,
         mean - spread,

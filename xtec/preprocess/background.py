@@ -17,7 +17,10 @@ from xtec.core.types import BackgroundThreshold, Float64Array
 
 _MAX_STEPS = 100
 _MAX_BINS = 20_000_000
+_PLAIN_BINS = 100
 _MODEL_FLOOR = 1e-12
+_TIE = 1e-9
+"""Changes of ln KL below are rounding: the bin between the two edges is empty, and either cuts alike."""
 
 
 def parse_threshold(text: str) -> str | float:
@@ -31,11 +34,14 @@ def parse_threshold(text: str) -> str | float:
     if text in ("kl", "simple", "none"):
         return text
     try:
-        return float(text)
+        cutoff = float(text)
     except ValueError:
+        cutoff = np.nan
+    if not np.isfinite(cutoff):
         raise ConfigError(
             f"unknown threshold {text!r}", hint="one of kl, simple, none, or a number in ln intensity"
-        ) from None
+        )
+    return cutoff
 
 
 def find_threshold(log_mean: Float64Array, method: str | float) -> BackgroundThreshold:
@@ -51,12 +57,18 @@ def find_threshold(log_mean: Float64Array, method: str | float) -> BackgroundThr
     Raises
     ------
     InputError
-        If the Kullback-Leibler cutoff cannot be formed: too few voxels, or too many of one intensity.
+        If there are no voxels, or if the Kullback-Leibler cutoff cannot be formed: too few of them, or too
+        many of one intensity.
     """
     if method == "none":
         nothing = np.empty(0)
         return BackgroundThreshold("none", -np.inf, nothing, nothing, np.nan, np.nan, credible=True)
-    histogram = LogHistogram.of(log_mean)
+    if log_mean.size == 0:
+        raise InputError("no voxel has an intensity to judge", hint="another region")
+    width = _bin_width(log_mean)
+    if method == "kl":
+        _require_bins(log_mean, width)
+    histogram = LogHistogram.of(log_mean, width)
     if method == "kl":
         index, steps = _descend(histogram)
         cutoff = float(histogram.edges[index])
@@ -100,16 +112,11 @@ class LogHistogram:
     cumulative: Float64Array
 
     @classmethod
-    def of(cls, x: Float64Array) -> LogHistogram:
-        """Bin the values; `x` has shape (N,)."""
-        width = _bin_width(x)
-        low, high = float(x.min()), float(x.max())
-        n_bins = int(np.ceil((high - low) / width))
-        if n_bins > _MAX_BINS:
-            raise InputError(
-                "the intensities are so unevenly spread that their histogram has no useful bin width",
-                hint="--threshold simple, or a number",
-            )
+    def of(cls, x: Float64Array, width: float) -> LogHistogram:
+        """Bin the values, shape (N,); a hundred bins where the width is of no use."""
+        if not _is_useful(x, width):
+            width = (float(np.ptp(x)) or 1.0) / _PLAIN_BINS
+        n_bins = max(1, int(np.ceil((float(x.max()) - float(x.min())) / width)))
         counts, edges = np.histogram(x, n_bins)
         mean = float(x.mean())
         centred = x - mean
@@ -127,7 +134,12 @@ class LogHistogram:
         return self.mean + offset, float(np.sqrt(max(squares / count - offset**2, 0.0)))
 
     def divergence(self, index: int) -> float:
-        """Kullback-Leibler divergence of the bins below an edge from the Gaussian of their moments."""
+        """Kullback-Leibler divergence of the bins below an edge from the Gaussian of their moments.
+
+        Zero at the first edge, as a sum over nothing; NaN if all voxels below are alike.
+        """
+        if index == 0:
+            return 0.0
         mean, std = self.moments_below(index)
         if not std > 0:
             return np.nan
@@ -141,13 +153,24 @@ def _bin_width(x: Float64Array) -> float:
     """Half the Freedman-Diaconis width, from the two order statistics nearest the quartiles."""
     quartiles = [min(int(np.round(x.size * share)), x.size - 1) for share in (0.25, 0.75)]
     ordered = np.partition(x, quartiles)
-    width = float(ordered[quartiles[1]] - ordered[quartiles[0]]) * float(x.size) ** (-1 / 3)
+    return float(ordered[quartiles[1]] - ordered[quartiles[0]]) * float(np.power(x.size, -1 / 3))
+
+
+def _is_useful(x: Float64Array, width: float) -> bool:
+    return width > 0 and float(np.ptp(x)) / width <= _MAX_BINS
+
+
+def _require_bins(x: Float64Array, width: float) -> None:
     if not width > 0:
         raise InputError(
             "half of the voxels have the same mean intensity: no background can be told from it",
-            hint="--threshold none or a number, or another region",
+            hint="--threshold simple, none or a number, or another region",
         )
-    return float(width)
+    if not _is_useful(x, width):
+        raise InputError(
+            "the intensities are so unevenly spread that their histogram has no useful bin width",
+            hint="--threshold simple, or a number",
+        )
 
 
 def _descend(histogram: LogHistogram) -> tuple[int, int]:
@@ -157,16 +180,15 @@ def _descend(histogram: LogHistogram) -> tuple[int, int]:
     peak = int(np.argmax(histogram.density))
     start = int(np.searchsorted(left, histogram.mean + histogram.std))
     index = int(0.5 * peak + 0.5 * start)
-    if index > last:
-        index = peak - 2
     for step in range(1, _MAX_STEPS + 1):
         index = min(max(index, 0), last - 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            slope = (np.log(histogram.divergence(index + 1)) - np.log(histogram.divergence(index))) / width
-        target = left[index] - width * slope
-        index = int(np.searchsorted(left, target))
+            change = np.log(histogram.divergence(index + 1)) - np.log(histogram.divergence(index))
+        if abs(change) < _TIE:
+            return index, step
+        index = int(np.searchsorted(left, left[index] - change))
         if index > last:
             index = last - 1
-        if not abs(width * slope) > width:
+        if not abs(change) > width:
             return index, step
     return index, _MAX_STEPS

@@ -40,19 +40,24 @@ class VoxelSums:
     def of_volume(cls, volume: NDArray[Any]) -> VoxelSums:
         """Sums of a block of voxels at all its temperatures, shape (T, ...)."""
         rows = volume.reshape(len(volume), -1)
-        return cls(len(rows), rows.sum(axis=0, dtype=np.float64), rows.min(axis=0).astype(np.float64))
+        with np.errstate(invalid="ignore"):
+            total = rows.sum(axis=0, dtype=np.float64)
+        return cls(len(rows), total, rows.min(axis=0).astype(np.float64))
 
     def add_temperature(self, intensities: NDArray[Any]) -> None:
         """Take in one more temperature of the same voxels, shape (n,)."""
         self.n_temperatures += 1
-        self.total += intensities.reshape(-1)
+        with np.errstate(invalid="ignore"):
+            self.total += intensities.reshape(-1)
         self.minimum = np.minimum(self.minimum, intensities.reshape(-1))
 
     def merge(self, other: VoxelSums) -> VoxelSums:
         """Sums over both sets of temperatures of the same voxels."""
+        with np.errstate(invalid="ignore"):
+            total = self.total + other.total
         return VoxelSums(
             self.n_temperatures + other.n_temperatures,
-            self.total + other.total,
+            total,
             np.minimum(self.minimum, other.minimum),
         )
 

@@ -15,8 +15,14 @@ from xtec.core.types import Float64Array
 _BINS = 20
 """Bins from one zone centre to the next along an axis."""
 
+_NEAR = 0.1
+"""Voxels this near to the fullest bin (r.l.u., every axis) are averaged to find the place."""
+
 _AT_CENTRE = 0.2
 """Voxels nearer to a reciprocal lattice point than this (r.l.u., every axis) are counted as at one."""
+
+_SLACK = 1e-6
+"""For axis values such as 0.30000000000000004."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,14 @@ def zone_position(
     cell = np.round(reduced * _BINS).astype(np.int64)
     cells, which = np.unique(cell, axis=0, return_inverse=True)
     fullest = cells[np.bincount(which.reshape(-1), weight).argmax()] / _BINS
-    near = (np.abs(reduced - fullest) <= 0.1).all(axis=1)
+    near = (np.abs(reduced - fullest) <= _NEAR + _SLACK).all(axis=1)
     offset = np.average(reduced[near], axis=0, weights=weight[near])
     # Folding makes every offset positive: next to 0 and 1/2 the mean is drawn inwards.
     offset = np.where(fullest <= 0.05, 0.0, np.where(fullest >= 0.45, 0.5, offset))
     return ZonePosition(
         tuple(float(value) for value in offset),
         float(near.mean()),
-        float((reduced < _AT_CENTRE).all(axis=1).mean()),
+        float((reduced < _AT_CENTRE - _SLACK).all(axis=1).mean()),
     )
 
 

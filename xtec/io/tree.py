@@ -1,0 +1,49 @@
+"""The tree of an HDF5 file in lines of text; data are not read and links not followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+
+from xtec.io.hdf5 import open_hdf5, read_text
+
+_MOST_CHILDREN = 12
+
+
+def file_tree(path: Path, *, depth: int = 3) -> list[str]:
+    """Groups, datasets and links of a file, one a line, indented.
+
+    Raises
+    ------
+    SeriesNotFoundError, InputError
+        If the file cannot be opened.
+    """
+    with open_hdf5(path) as file:
+        return _lines(file["/"], depth, "")
+
+
+def _lines(group: h5py.Group, depth: int, indent: str) -> list[str]:
+    lines: list[str] = []
+    names = list(group)
+    for name in names[:_MOST_CHILDREN]:
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            lines.append(f"{indent}{name} -> {link.filename}:{link.path}")
+        elif isinstance(link, h5py.SoftLink):
+            lines.append(f"{indent}{name} -> {link.path}")
+        else:
+            child = group[name]
+            lines.append(f"{indent}{_describe(name, child)}")
+            if isinstance(child, h5py.Group) and depth > 1:
+                lines += _lines(child, depth - 1, indent + "  ")
+    if len(names) > _MOST_CHILDREN:
+        lines.append(f"{indent}... {len(names) - _MOST_CHILDREN} more")
+    return lines
+
+
+def _describe(name: str, child: h5py.Group | h5py.Dataset) -> str:
+    if isinstance(child, h5py.Dataset):
+        shape = " x ".join(map(str, child.shape)) or "single value"
+        return f"{name}  {shape}  {'text' if child.dtype.kind in 'OSU' else child.dtype}"
+    return f"{name}  {read_text(child.attrs.get('NX_class', ''))}".rstrip()
