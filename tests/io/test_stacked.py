@@ -359,6 +359,13 @@ class TestUnusable:
         with pytest.raises(InputError, match=r"duplicate values of temperature: 20 K\n.*series.nxs"):
             open_series(write_series(volume(3, 4), axes))
 
+    def test_first_of_each_temperature_on_request(self, write_series: WriteSeries) -> None:
+        data = volume(4, 4)
+        axes = {"temperature": np.array([10.0, 20, 20, 5]), "Qh": np.arange(4.0)}
+        array = xtec.open_series(write_series(data, axes), skip_bad=True)
+        np.testing.assert_array_equal(array.values, data[[0, 1, 3]])
+        assert ["20 K is there twice: row 2" in text for text in array.attrs["dropped"]] == [True]
+
     def test_duplicates_outside_the_temperatures_asked_for(self, write_series: WriteSeries) -> None:
         axes = {"temperature": np.array([10.0, 15, 20, 20]), "Qh": np.arange(4.0)}
         series = open_series(write_series(volume(4, 4), axes), temperatures=(0, 16))

@@ -6,7 +6,7 @@ import glob
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +74,9 @@ def open_series(
         dimension = scan_dimension(data, signal, options.scan)
         if dimension is not None:
             series = _stacked(data, signal, dimension, options)
-            return _checked(series.crop(region, temperatures))
+            return _checked(series.crop(region, temperatures), options)
     series = _per_temperature(paths, options, from_folder)
-    return _checked(series.crop(region, temperatures))
+    return _checked(series.crop(region, temperatures), options)
 
 
 def _expand(inputs: Sequence[str | Path]) -> tuple[list[Path], bool]:
@@ -244,9 +244,11 @@ def _unusable(bad: list[tuple[Path, XtecError]], total: int) -> XtecError:
     )
 
 
-def _checked(series: Series) -> Series:
+def _checked(series: Series, options: OpenOptions) -> Series:
     """Refuse a series that cannot be clustered whatever the intensities are."""
     file, path = series.inputs[0], series.source.refs[0].path
+    if options.skip_bad:
+        series = _without_repeats(series)
     if len(series.scan) < 2:
         raise InputError(
             f"one {series.scan.name} only; trajectories need at least two",
@@ -261,10 +263,29 @@ def _checked(series: Series) -> Series:
             f"duplicate values of {series.scan.name}: {twice} {series.scan.units}".rstrip(),
             file=file,
             hdf5_path=path,
-            hint="choose an interval with --temperatures, or another scan variable with --scan",
+            hint="take the first of each with --skip-bad, or choose with --temperatures or --scan",
         )
     for axis in series.axes:
         steps = np.diff(axis.values)
         if not (np.all(steps > 0) or np.all(steps < 0)):
             raise AxisError(f"{axis.name} does not rise or fall steadily", file=file)
     return series
+
+
+def _without_repeats(series: Series) -> Series:
+    """The first row of each value of the scan; the others are noted as dropped."""
+    first = np.zeros(len(series.scan), dtype=bool)
+    first[np.unique(series.scan.values, return_index=True)[1]] = True
+    file = str(series.inputs[0])
+    repeats = [
+        Dropped(file, f"{value:g} {series.scan.units} is there twice: row {row} left out")
+        for row, value in zip(np.array(series.rows)[~first], series.scan.values[~first], strict=True)
+    ]
+    for one in repeats:
+        logger.warning("%s: %s", file, one.reason)
+    return replace(
+        series,
+        scan=series.scan[first],
+        rows=tuple(row for row, keep in zip(series.rows, first, strict=True) if keep),
+        dropped=(*series.dropped, *repeats),
+    )

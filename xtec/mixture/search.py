@@ -12,6 +12,7 @@ diagonal shared by all components (a model the data can bear); only the best get
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from xtec.core.types import CovarianceType
 from xtec.mixture.em import EMRun, Trajectories, recast, run_em
 from xtec.mixture.parameters import MixtureParameters, free_parameters
 from xtec.mixture.starts import KINDS, draw_start
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 20_000
 """Trajectories that starts are run on."""
@@ -82,6 +85,12 @@ def search(
     """
     simple = data.n < free_parameters(n_components, data.n_features, covariance_type)
     working_type = CovarianceType.SHARED if simple else covariance_type
+    if simple:
+        logger.warning(
+            "%d trajectories are fewer than the mixture's free parameters: take shapes of clusters, not widths, "
+            "at face value",
+            data.n,
+        )
     chosen = np.sort(rng.choice(data.n, min(data.n, SAMPLE), replace=False))
     sample = data.sample(chosen)
     rows = sample.rows()
