@@ -339,6 +339,15 @@ class TestBad:
         ):
             open_series(tmp_path)
 
+    def test_several_stacked_series(self, write_folder: WriteFolder, tmp_path: Path) -> None:
+        folder = write_folder({"1K": RNG.random((3, 4, 5)), "2K": RNG.random((3, 4, 5))})
+        for path in folder.glob("*.nxs"):
+            with h5py.File(path, "r+") as file:
+                del file["entry/transform/data"]
+                file["entry/transform/data"] = np.ones((3, 3, 4, 5))
+        with pytest.raises(InputError, match=r"(?s)2 of 2 .*Test_1K\.nxs: this file is a whole series"):
+            open_series(folder)
+
     def test_all_bad(self, write_folder: WriteFolder, volumes: dict[str, np.ndarray]) -> None:
         folder = write_folder(volumes, VALUES)
         for scan in SCANS:

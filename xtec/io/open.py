@@ -192,6 +192,13 @@ def _is_stranger(path: Path, options: OpenOptions) -> bool:
 def _open_volume(path: Path, options: OpenOptions) -> _Volume:
     data = find_data(path, entry=options.entry, group=options.group)
     signal = locate(data.file, data.signal)
+    if len(signal.shape) == 4:
+        raise InputError(
+            "this file is a whole series (4 dimensions), not one temperature",
+            file=data.file,
+            hdf5_path=data.signal,
+            hint="give it alone",
+        )
     check_rank(signal, data, (1, 2, 3))
     return _Volume(data, signal, complete_axes(data, signal), read_scan_value(data, options.scan))
 

@@ -87,7 +87,7 @@ def search(
     working_type = CovarianceType.SHARED if simple else covariance_type
     if simple:
         logger.warning(
-            "%d trajectories are fewer than the mixture's free parameters: trust shapes of clusters, not widths",
+            "%d trajectories are fewer than the mixture's free parameters: trust their shapes, not widths",
             data.n,
         )
     chosen = np.sort(rng.choice(data.n, min(data.n, SAMPLE), replace=False))
