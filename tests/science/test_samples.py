@@ -10,11 +10,10 @@ import pytest
 
 from xtec.core.results import ClusterRun
 from xtec.io.truth import Truth, read_truth
-from xtec_pipelines import sample_data
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 
-SAMPLES = Path(next(iter(sample_data.__path__)))
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 SERIES = SAMPLES / "srn_cdw.nxs"
 DOPINGS = {"0.00": 138.0, "0.20": 121.7, "0.45": 97.6, "0.65": 72.7, "0.80": 46.0}
 
