@@ -324,6 +324,15 @@ class TestBad:
         np.testing.assert_array_equal(array.values, stack(volumes))
         assert "settings.nxs holds no temperature" in caplog.text
 
+    def test_a_temperature_without_a_volume_is_no_stranger(
+        self, write_folder: WriteFolder, volumes: dict[str, np.ndarray]
+    ) -> None:
+        folder = write_folder(volumes, VALUES)
+        with h5py.File(folder / "warm.nxs", "w") as file:
+            file["entry/sample/temperature"] = 300.0
+        with pytest.raises(InputError, match=r"(?s)warm\.nxs.*no NXdata"):
+            open_series(folder)
+
     def test_a_stranger_that_was_named_is_an_error(
         self, write_folder: WriteFolder, volumes: dict[str, np.ndarray]
     ) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from xtec.core.axes import Axis, Region
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError, XtecError
-from xtec.io.hdf5 import DatasetRef, locate
+from xtec.io.hdf5 import DatasetRef, locate, open_hdf5
 from xtec.io.layout import (
     canonical_order,
     check_length,
@@ -185,7 +185,9 @@ def _is_stranger(path: Path, options: OpenOptions) -> bool:
     try:
         find_data(path, entry=options.entry, group=options.group)
     except SeriesNotFoundError:
-        return value_in_name(path) is None
+        with open_hdf5(path) as file:
+            sampled = f"{options.entry or 'entry'}/sample/temperature" in file
+        return not sampled and value_in_name(path) is None
     return False
 
 
