@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import rich_click as click
@@ -28,9 +29,15 @@ for command in (demo, inspect, cluster, simulate, run):
     xtec.add_command(command)
 
 
+def _interrupt(*_: object) -> None:
+    """A batch system's request to end is as good as Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors become exit codes."""
     settings = Settings()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = xtec.main(arguments, prog_name="xtec", standalone_mode=False, obj=settings)
     except click.exceptions.Exit as error:

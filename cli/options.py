@@ -101,6 +101,35 @@ def cluster_options(command: Command) -> Command:
     )
 
 
+def work_options(command: Command) -> Command:
+    """Who does the work, and what becomes of it when interrupted."""
+    return _apply(
+        command,
+        (
+            click.option(
+                "--scheduler",
+                metavar="threads|processes|ADDRESS|FILE.json",
+                default="threads",
+                show_default=True,
+                help="Threads or processes here, or a running Dask cluster.",
+            ),
+            click.option("--workers", type=int, metavar="N", help="How many [one a core]."),
+            click.option(
+                "--scratch", metavar="DIR", help="Folder for what memory cannot hold [in the run folder]."
+            ),
+            click.option(
+                "--save-after",
+                type=float,
+                metavar="SECONDS",
+                default=10.0,
+                show_default=True,
+                help="Save progress once a run has taken so long.",
+            ),
+            click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+        ),
+    )
+
+
 def output_options(command: Command) -> Command:
     """Where the run goes."""
     return _apply(

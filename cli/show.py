@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from xtec.core.results import ClusterRun
     from xtec_pipelines.inspect import Inspection
+    from xtec_pipelines.plan import RunPlan
 
 
 def show_json(values: dict[str, Any]) -> None:
@@ -124,8 +125,22 @@ def show_inspection(inspection: Inspection) -> None:
         _line(console, "" if number else "tree", line)
     for note in inspection.notes:
         _line(console, "note", note)
+    for line in _plan_lines(plan):
+        _line(console, "plan", line)
+
+
+def _plan_lines(plan: RunPlan) -> list[str]:
+    """Blocks, memory and time."""
+    from xtec.core.memory import format_bytes
+
     blocks = " x ".join(map(str, plan.block_shape))
-    memory = f"about {format_bytes(plan.peak_bytes)} of memory if a tenth of the voxels is kept"
-    time = f"{plan.seconds:.0f} s" if plan.seconds >= 1 else "under a second"
     count = "one block of" if plan.n_blocks == 1 else f"{plan.n_blocks} blocks of up to"
-    _line(console, "plan", f"{count} {blocks} voxels, {memory}, {time} to read at 400 MB/s")
+    time = f"{plan.seconds:.0f} s" if plan.seconds >= 1 else "under a second"
+    spilled = plan.spilled_bytes
+    beyond = f", {format_bytes(spilled)} in the scratch folder" if spilled else ""
+    return [
+        f"{count} {blocks} voxels in {len(plan.shards)} shards, {plan.n_workers} at a time; "
+        f"{time} to read at 400 MB/s",
+        f"{format_bytes(plan.peak_bytes)} of memory{beyond}, if a tenth of the voxels is kept "
+        f"(limit {format_bytes(plan.limit)})",
+    ]

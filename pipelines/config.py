@@ -17,6 +17,7 @@ from xtec.core.memory import available_bytes, parse_bytes
 from xtec.core.types import CovarianceType, Mode, Rescale
 from xtec.io import OpenOptions
 from xtec.preprocess import parse_threshold
+from xtec_pipelines.workers import parse_scheduler
 
 _MEMORY_SHARE = 0.5
 """Share of the available memory that is taken when no limit is given."""
@@ -72,8 +73,18 @@ class ClusterConfig(InputConfig):
     seed: int = Field(default=0, ge=0)
     max_iter: int = Field(default=1000, ge=1)
     tol: float = Field(default=1e-6, ge=0)
+    scheduler: str = "threads"
+    workers: int | None = Field(default=None, ge=1, le=10_000)
+    scratch: str | None = None
+    save_after: float = Field(default=10.0, ge=0)
     figures: bool = True
     force: bool = False
+    resume: bool = False
+
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, value: str) -> str:
+        return parse_scheduler(value)
 
     @field_validator("threshold", mode="before")
     @classmethod
@@ -139,7 +150,7 @@ def load_recipe(path: Path) -> ClusterConfig:
 
 def dump_recipe(config: ClusterConfig) -> str:
     """The configuration as TOML with absolute paths; `load_recipe` reads it back."""
-    values = config.model_dump(mode="json", exclude_none=True, exclude={"force"})
+    values = config.model_dump(mode="json", exclude_none=True, exclude={"force", "resume"})
     values["inputs"] = [os.path.abspath(item) for item in config.inputs]
     values["output"] = os.path.abspath(config.output)
     return tomli_w.dumps({"command": "cluster", **values})

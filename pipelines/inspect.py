@@ -8,53 +8,14 @@ from typing import Any
 import numpy as np
 
 from xtec.core.axes import Axis
-from xtec.core.chunking import block_shape
+from xtec.core.parallel import n_cores
 from xtec.io import Series, open_series
+from xtec.io.storage import storage_notes
 from xtec.io.tree import file_tree
-from xtec_pipelines.cluster import block_bytes
 from xtec_pipelines.config import InputConfig
-
-_KEPT_SHARE = 0.1
-"""Share of voxels that is assumed to pass the threshold."""
-
-_COPIES = 3
-"""Kept trajectories are there as held, as rescaled, and once more while they are joined."""
-
-_PROGRAM_BYTES = 150_000_000
-"""The interpreter and the libraries."""
-
-_DISK_RATE = 400e6
-"""Bytes a second that reading is assumed to reach."""
+from xtec_pipelines.plan import RunPlan, plan_run
 
 _GAPS_NAMED = 5
-
-
-@dataclass(frozen=True)
-class MemoryPlan:
-    """What a run would take.
-
-    Attributes
-    ----------
-    n_blocks : int
-    block_shape : tuple of int
-        Voxels of the largest block.
-    block_bytes, sums_bytes, kept_bytes : int
-        Twice the largest block; ln mean of every voxel; kept trajectories if a tenth is kept.
-    seconds : float
-        Rough: reading at 400 MB/s.
-    """
-
-    n_blocks: int
-    block_shape: tuple[int, ...]
-    block_bytes: int
-    sums_bytes: int
-    kept_bytes: int
-    seconds: float
-
-    @property
-    def peak_bytes(self) -> int:
-        """All of it together, with the program itself."""
-        return _PROGRAM_BYTES + self.block_bytes + self.sums_bytes + self.kept_bytes
 
 
 @dataclass(frozen=True)
@@ -64,7 +25,7 @@ class Inspection:
     series: Series
     tree: tuple[str, ...]
     notes: tuple[str, ...]
-    plan: MemoryPlan
+    plan: RunPlan
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
@@ -85,7 +46,10 @@ class Inspection:
             "plan": {
                 "blocks": plan.n_blocks,
                 "block_shape": plan.block_shape,
+                "shards": len(plan.shards),
+                "workers": plan.n_workers,
                 "peak_bytes": plan.peak_bytes,
+                "spilled_bytes": plan.spilled_bytes,
                 "seconds": plan.seconds,
             },
         }
@@ -99,24 +63,7 @@ def inspect_series(config: InputConfig) -> Inspection:
         series,
         tuple(file_tree(series.inputs[0])),
         tuple(_notes(series)),
-        memory_plan(series, config.memory_bytes),
-    )
-
-
-def memory_plan(series: Series, memory_bytes: int) -> MemoryPlan:
-    """Blocks and bytes that clustering this series would take."""
-    blocks = series.blocks(block_bytes(memory_bytes))
-    voxels = int(np.prod(series.shape, dtype=np.int64))
-    largest = max(blocks, key=lambda block: np.prod(block_shape(block), dtype=np.int64))
-    size = int(np.prod(block_shape(largest), dtype=np.int64)) * series.n_temperatures
-    kept = int(_KEPT_SHARE * voxels) * series.n_temperatures
-    return MemoryPlan(
-        n_blocks=len(blocks),
-        block_shape=block_shape(largest),
-        block_bytes=2 * size * series.dtype.itemsize,
-        sums_bytes=2 * 8 * voxels,
-        kept_bytes=_COPIES * kept * 4,
-        seconds=series.nbytes / _DISK_RATE,
+        plan_run(series, config.memory_bytes, n_cores()),
     )
 
 
@@ -126,13 +73,7 @@ def _notes(series: Series) -> list[str]:
     notes += _axis_notes(series.scan)
     for axis in series.axes:
         notes += _axis_notes(axis)
-    chunks = series.source.chunks
-    if chunks is not None and len(series.source.refs) == 1:
-        signal = series.source.refs[0]
-        along_scan = signal.chunks[0] if signal.chunks else 1
-        if along_scan > 1 and along_scan < series.n_temperatures:
-            notes.append(f"chunks hold {along_scan} temperatures each: dropping some does not save reading")
-    return notes
+    return notes + storage_notes(series)
 
 
 def _axis_notes(axis: Axis) -> list[str]:

@@ -12,6 +12,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("compiled", deadline=None)
+settings.load_profile("compiled")
+"""The first call of a kernel compiles it."""
 
 LOGGERS = ("xtec", "xtec_pipelines")
 

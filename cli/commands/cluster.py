@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from xtec_cli.options import cluster_options, input_options, output_options
+from xtec_cli.options import cluster_options, input_options, output_options, work_options
 from xtec_cli.settings import Settings, global_options
 
 
@@ -15,6 +15,7 @@ from xtec_cli.settings import Settings, global_options
 @input_options
 @output_options
 @cluster_options
+@work_options
 @global_options
 @click.pass_obj
 def cluster(settings: Settings, **values: Any) -> None:

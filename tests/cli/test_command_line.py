@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import xtec
-from xtec.io import Series
+from xtec.io.reader import SeriesReader
 
 RunCli = Callable[..., object]
 WriteSeries = Callable[..., Path]
@@ -116,7 +116,7 @@ class TestStreams:
         def refuse(*_: object) -> None:
             raise AssertionError("voxels were read")
 
-        monkeypatch.setattr(Series, "read", refuse)
+        monkeypatch.setattr(SeriesReader, "read", refuse)
         for given in (series, folder):
             assert run_cli("inspect", given).code == 0
 
@@ -237,10 +237,10 @@ class TestOptions:
     def test_interrupted(
         self, series: Path, tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def interrupt(*_: object) -> None:
+        def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(Series, "read", interrupt)
+        monkeypatch.setattr(SeriesReader, "read", interrupt)
         done = run_cli("cluster", series, "-o", tmp_path / "run")
         assert done.code == 130
         assert "interrupted" in done.stderr

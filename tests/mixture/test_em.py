@@ -15,7 +15,8 @@ from sklearn.mixture import GaussianMixture as Oracle
 
 from xtec.core.types import CovarianceType
 from xtec.mixture import GaussianMixture, MixtureConfig, MixtureParameters
-from xtec.mixture.em import Trajectories, expect, recast, run_em
+from xtec.mixture.em import EMState, expect, recast, run_em
+from xtec.mixture.trajectories import Trajectories
 
 SKLEARN_TYPES = [kind for kind in CovarianceType if kind is not CovarianceType.SHARED]
 
@@ -209,21 +210,6 @@ def test_more_rows_than_are_worked_on_at_a_time_give_the_same_model():
     np.testing.assert_allclose(run.parameters.covariances, oracle.covariances_, rtol=1e-8)
 
 
-def test_a_sample_holds_the_rows_asked_for():
-    rows = overlapping(6, n=20_000)
-    data = Trajectories([rows[:5], rows[5:5], rows[5:9000], rows[9000:]])
-    index = np.sort(np.random.default_rng(0).choice(20_000, 700, replace=False))
-    np.testing.assert_array_equal(data.sample(index).rows(), rows[index])
-
-
-@pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_data_have_their_own_mean_and_variance(offset):
-    rows = overlapping(7, n=9000) + offset
-    data = Trajectories([rows[:100], rows[100:]])
-    np.testing.assert_allclose(data.mean, rows.mean(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(data.variance, rows.var(axis=0), rtol=1e-9)
-
-
 @pytest.mark.parametrize("covariance_type", list(CovarianceType))
 def test_an_offset_moves_the_means_and_nothing_else(covariance_type):
     rows = overlapping(8)
@@ -283,3 +269,58 @@ def test_recasting_keeps_the_clusters_and_estimates_the_other_covariances(target
         CovarianceType.SPHERICAL: np.diagonal(full, axis1=1, axis2=2).mean(axis=1) / weight,
     }[target]
     np.testing.assert_allclose(cast.covariances, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("accelerate", [False, True])
+@pytest.mark.parametrize("covariance_type", list(CovarianceType))
+def test_a_saved_state_goes_on_as_if_nothing_had_been(covariance_type, accelerate):
+    rows = overlapping(11, n=900).astype(np.float32)
+    data, start = Trajectories([rows]), a_start(rows, 3, covariance_type)
+    states = []
+    options = {"tol": 1e-5, "max_iter": 200, "accelerate": accelerate}
+    whole = run_em(data, start, **options, save=states.append)
+    assert whole.converged
+    assert states[-1] is whole
+    assert len(states) >= whole.n_iter // 2 if accelerate else len(states) == whole.n_iter
+    for saved in (EMState(start), *states[:6], states[-1]):
+        state = EMState(saved.parameters, saved.history, saved.n_reseeded, saved.converged)
+        again = run_em(data, state, **options)
+        assert again.history == whole.history
+        np.testing.assert_array_equal(again.parameters.means, whole.parameters.means)
+        np.testing.assert_array_equal(again.parameters.covariances, whole.parameters.covariances)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("covariance_type", list(CovarianceType))
+@pytest.mark.parametrize("seed", range(5))
+def test_longer_steps_end_where_plain_ones_do(covariance_type, seed, dtype):
+    rows = overlapping(seed, n=2000).astype(dtype)
+    data, start = Trajectories([rows]), a_start(rows, 3, covariance_type, seed)
+    plain, longer = (
+        run_em(data, start, tol=1e-8, max_iter=3000, accelerate=accelerate) for accelerate in (False, True)
+    )
+    assert longer.converged
+    assert longer.log_likelihood >= plain.log_likelihood - 1e-6
+    assert longer.n_iter <= plain.n_iter
+    assert np.diff(longer.history).min() >= -1e-7
+    assert expect(data, longer.parameters).log_likelihood == longer.log_likelihood
+
+
+@pytest.mark.parametrize("covariance_type", [CovarianceType.DIAG, CovarianceType.SHARED])
+@pytest.mark.parametrize("seed", range(4))
+def test_longer_steps_keep_variances_up(covariance_type, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((120, 3)) * [1.0, 1e-2, 1.0]
+    rows[:60] = rows[0]
+    data = Trajectories([rows])
+    run = run_em(data, a_start(rows, 3, covariance_type, seed), tol=1e-9, max_iter=300, accelerate=True)
+    assert (run.parameters.variances() >= data.floor * (1 - 1e-12)).all()
+    assert np.diff(run.history).min() >= -1e-8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_single_precision_likelihood_never_visibly_falls(seed):
+    rows = overlapping(seed, n=20_000, k=4, t=24).astype(np.float32) + 5
+    data = Trajectories([np.asfortranarray(rows)])
+    run = run_em(data, a_start(rows, 4, CovarianceType.DIAG, seed), tol=1e-7, max_iter=300)
+    assert np.diff(run.history).min() >= -5e-8

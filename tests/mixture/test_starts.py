@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from xtec.core.types import CovarianceType
-from xtec.mixture.em import Trajectories, expect
+from xtec.mixture.em import expect
 from xtec.mixture.starts import KINDS, draw_start, random_shares, settled_centres, spread_centres
+from xtec.mixture.trajectories import Trajectories
 
 HARD = [kind for kind in dict.fromkeys(KINDS) if kind is not random_shares]
 

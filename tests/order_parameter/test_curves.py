@@ -6,13 +6,28 @@ import numpy as np
 import pytest
 
 from xtec.core.axes import Axis
-from xtec.order_parameter import cluster_curves
+from xtec.core.types import ClusterCurves
+from xtec.order_parameter import ClusterMoments
+from xtec.order_parameter import cluster_curves as curves_of_moments
 
 SCAN = Axis("temperature", np.linspace(10, 60, 6), "K")
 
 
+def cluster_curves(scan, rescaled, item, intensity, voxel, k, pieces=1) -> ClusterCurves:
+    """Curves of labelled trajectories, taken in pieces."""
+
+    def moments(rows, label):
+        total = ClusterMoments.empty(k, rows.shape[1])
+        for part, numbers in zip(np.array_split(rows, pieces), np.array_split(label, pieces), strict=True):
+            total = total.merge(ClusterMoments.of(np.asfortranarray(part), numbers, k))
+        return total
+
+    return curves_of_moments(scan, moments(rescaled, item), moments(intensity, voxel))
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 100])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_means_and_spreads_are_those_of_the_members(dtype):
+def test_means_and_spreads_are_those_of_the_members(dtype, pieces):
     rng = np.random.default_rng(0)
     rescaled, intensity = (
         rng.standard_normal((40, 6)).astype(dtype),
@@ -20,7 +35,7 @@ def test_means_and_spreads_are_those_of_the_members(dtype):
     )
     item = rng.integers(1, 4, 40).astype(np.int16)
     voxel = rng.integers(0, 4, 90).astype(np.int16)
-    curves = cluster_curves(SCAN, rescaled, item, intensity, voxel, 3)
+    curves = cluster_curves(SCAN, rescaled, item, intensity, voxel, 3, pieces)
     assert curves.n_clusters == 3
     for k in range(3):
         mine = [row.astype(np.float64) for row, label in zip(rescaled, item, strict=True) if label == k + 1]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from xtec.peaks import connect, peak_sizes
+from xtec.peaks import connect, join
 
 
 def oracle(mask):
@@ -25,7 +25,7 @@ def ours(mask):
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.lists(st.sampled_from([1, 2, 3, 4, 7, 9]), min_size=1, max_size=3),
+    st.lists(st.sampled_from([1, 2, 3, 4, 7, 9]), min_size=1, max_size=4),
     st.sampled_from([0.0, 0.05, 0.15, 0.3, 0.5, 0.8, 1.0]),
     st.integers(0, 2**32 - 1),
 )
@@ -81,13 +81,65 @@ def test_indices_beyond_32_bits():
     np.testing.assert_array_equal(connect(index, shape), [0, 0, 1, 1, 1, 2])
 
 
+def test_a_dense_volume_is_one_peak():
+    mask = np.ones((11, 1, 13, 2), dtype=bool)
+    assert ours(mask).max() == 0
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6), (4, 5), (4,), (1, 1, 1)])
+@pytest.mark.parametrize("place", [0, -1])
+def test_one_voxel_is_a_peak(shape, place):
+    index = np.arange(np.prod(shape))[[place]]
+    np.testing.assert_array_equal(connect(index, shape), [0])
+
+
+def test_the_index_is_left_as_it_was():
+    index = np.array([0, 5, 6, 19])
+    index.flags.writeable = False
+    connect(index, (4, 5))
+    np.testing.assert_array_equal(index, [0, 5, 6, 19])
+
+
 def test_nothing_makes_no_peaks():
     assert connect(np.empty(0, dtype=np.int64), (4, 5)).size == 0
 
 
-def test_sizes_count_the_voxels():
-    mask = np.random.default_rng(2).random((30, 40)) < 0.2
-    peak = ours(mask)
-    sizes = peak_sizes(peak)
-    np.testing.assert_array_equal(sizes, [np.count_nonzero(peak == p) for p in range(peak.max() + 1)])
-    assert sizes.sum() == np.count_nonzero(mask)
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.sampled_from([1, 2, 3, 5, 8]), min_size=1, max_size=3),
+    st.sampled_from([0.1, 0.3, 0.6]),
+    st.integers(1, 5),
+    st.integers(0, 2**32 - 1),
+)
+def test_components_of_any_split_of_the_voxels_are_joined(shape, density, n_parts, seed):
+    """Voxels dealt out at random, every part connected by itself, and all of them shown to `join`."""
+    rng = np.random.default_rng(seed)
+    mask = rng.random(shape) < density
+    index = np.flatnonzero(mask)
+    part = rng.integers(0, n_parts, index.size)
+    component, n_components = np.empty(index.size, dtype=np.int32), 0
+    for p in range(n_parts):
+        mine = connect(index[part == p], shape)
+        component[part == p] = mine + n_components
+        n_components += int(mine.max(initial=-1)) + 1
+    order = rng.permutation(index.size)
+    group = join(index[order], component[order], shape, n_components)
+    assert group.shape == (n_components,)
+    whole = oracle(mask)
+    assert len(set(zip(group[component], whole, strict=True))) == len(set(group)) == len(set(whole))
+    _, first = np.unique(group, return_index=True)
+    assert (np.diff(first) > 0).all()
+
+
+def test_components_without_a_voxel_stay_alone():
+    group = join(np.array([7, 6]), np.array([4, 1], dtype=np.int32), (3, 5), 6)
+    np.testing.assert_array_equal(group, [0, 1, 2, 3, 1, 4])
+    np.testing.assert_array_equal(join(np.empty(0, int), np.empty(0, np.int32), (3, 5), 2), [0, 1])
+    assert join(np.empty(0, int), np.empty(0, np.int32), (3, 5), 0).size == 0
+
+
+def test_components_joined_through_a_third_are_one():
+    """Three voxels on a diagonal, each a component of its own."""
+    index = np.array([12, 0, 6])
+    for component in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
+        np.testing.assert_array_equal(join(index, np.array(component, dtype=np.int32), (3, 5), 3), [0, 0, 0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import h5py
@@ -10,10 +12,17 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import InputError, NothingToClusterError
+from xtec.core.parallel import Threads
 from xtec.core.progress import Progress
+from xtec.core.types import BackgroundThreshold, VoxelCounts
 from xtec.io import Series, open_series
+from xtec.io.reader import SeriesReader
+from xtec.io.scratch import Scratch
 from xtec.preprocess import MaskRules, find_threshold
-from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
+from xtec_pipelines.ingest import IngestOptions
+from xtec_pipelines.ingest import ingest as ingest_shards
+from xtec_pipelines.plan import ShardPlan
+from xtec_pipelines.readers import close_readers
 
 WriteSeries = Callable[..., Path]
 SHAPE = (9, 10, 11, 12)
@@ -45,26 +54,58 @@ def in_memory(data: np.ndarray, method: str | float) -> tuple[np.ndarray, np.nda
     return index, data.reshape(len(data), -1)[:, index].T, cutoff
 
 
-def check(kept: KeptTrajectories, data: np.ndarray, method: str | float) -> None:
+@dataclass(frozen=True)
+class Ingested:
+    """Everything kept, in one place."""
+
+    index: np.ndarray
+    intensity: np.ndarray
+    counts: VoxelCounts
+    threshold: BackgroundThreshold
+
+
+def ingest(
+    series: Series,
+    block_bytes: int = 10**9,
+    *,
+    blocks_a_shard: int = 1,
+    scratch: Scratch | None = None,
+    progress: Progress | None = None,
+    **options: object,
+) -> Ingested:
+    """Ingest in two threads, each shard so many blocks of about so many bytes."""
+    blocks = series.blocks(block_bytes)
+    parts = [blocks[i : i + blocks_a_shard] for i in range(0, len(blocks), blocks_a_shard)]
+    plans = [ShardPlan(number, tuple(part)) for number, part in enumerate(parts)]
+    try:
+        with Threads(2, scratch) as workers:
+            kept = ingest_shards(series, IngestOptions(**options), workers, plans, progress)
+            whole = kept.gather()
+            assert sum(kept.shards.map(attrgetter("index.size"))) == kept.counts.n_kept
+            return Ingested(whole.index, whole.intensity, kept.counts, kept.threshold)
+    finally:
+        close_readers()
+
+
+def check(kept: Ingested, data: np.ndarray, method: str | float) -> None:
     index, intensity, cutoff = in_memory(data, method)
     np.testing.assert_array_equal(kept.index, index)
     np.testing.assert_array_equal(kept.intensity, intensity)
     assert kept.threshold.cutoff == pytest.approx(cutoff, rel=1e-12)
     assert kept.intensity.dtype == np.float32
-    assert kept.intensity.flags.c_contiguous
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[slice, ...]]:
     """Every block that is read, in order."""
     blocks: list[tuple[slice, ...]] = []
-    read = Series.read
+    read = SeriesReader.read
 
-    def counted(self: Series, block: tuple[slice, ...], *others: slice) -> np.ndarray:
+    def counted(self: SeriesReader, block: tuple[slice, ...], **others: object) -> np.ndarray:
         blocks.append(block)
-        return read(self, block, *others)
+        return read(self, block, **others)
 
-    monkeypatch.setattr(Series, "read", counted)
+    monkeypatch.setattr(SeriesReader, "read", counted)
     return blocks
 
 
@@ -75,7 +116,7 @@ def test_any_block_size_keeps_the_same(
 ) -> None:
     data = background_and_peaks()
     series = open_series(write_series(data, chunks=(2, 3, 4, 5)))
-    kept = ingest(series, IngestOptions(threshold=method, block_bytes=block_bytes), Progress())
+    kept = ingest(series, block_bytes, threshold=method)
     check(kept, data, method)
     counts = kept.counts
     assert (counts.n_total, counts.n_empty, counts.n_nan) == (10 * 11 * 12, 36, 4)
@@ -85,7 +126,7 @@ def test_any_block_size_keeps_the_same(
 def test_blocks_of_a_contiguous_file(write_series: WriteSeries) -> None:
     data = background_and_peaks()
     series = open_series(write_series(data))
-    check(ingest(series, IngestOptions(block_bytes=1), Progress()), data, "kl")
+    check(ingest(series, 1), data, "kl")
 
 
 def test_cropped_series(write_series: WriteSeries) -> None:
@@ -94,7 +135,7 @@ def test_cropped_series(write_series: WriteSeries) -> None:
         write_series(data, chunks=(3, 4, 4, 5)), region={"Qk": (-0.3, 0.4)}, temperatures=(20, 70)
     )
     for block_bytes in SIZES:
-        kept = ingest(series, IngestOptions(block_bytes=block_bytes), Progress())
+        kept = ingest(series, block_bytes)
         check(kept, np.ascontiguousarray(data[1:7, :, 2:10]), "kl")
 
 
@@ -103,7 +144,7 @@ def test_no_threshold_keeps_what_is_usable(write_series: WriteSeries) -> None:
     series = open_series(write_series(data, chunks=(2, 3, 4, 5)))
     rows = data.reshape(len(data), -1)
     for block_bytes in SIZES:
-        kept = ingest(series, IngestOptions(threshold="none", block_bytes=block_bytes), Progress())
+        kept = ingest(series, block_bytes, threshold="none")
         np.testing.assert_array_equal(kept.index, np.flatnonzero(rows.sum(axis=0) > 0))
         np.testing.assert_array_equal(kept.intensity, rows[:, kept.index].T)
         assert kept.threshold.cutoff == -np.inf
@@ -112,31 +153,52 @@ def test_no_threshold_keeps_what_is_usable(write_series: WriteSeries) -> None:
 @pytest.mark.parametrize("dtype", ["<i4", ">f4", "<f8", "u2"])
 def test_number_types(write_series: WriteSeries, dtype: str) -> None:
     data = np.nan_to_num(background_and_peaks() * 10).astype(dtype)
-    kept = ingest(open_series(write_series(data)), IngestOptions(), Progress())
+    kept = ingest(open_series(write_series(data)))
     np.testing.assert_array_equal(kept.intensity, data.reshape(len(data), -1)[:, kept.index].T.astype("f4"))
     check(kept, data.astype("f4"), "kl")
 
 
 def test_each_block_is_read_once(write_series: WriteSeries, reads: list[tuple[slice, ...]]) -> None:
     series = open_series(write_series(background_and_peaks(), chunks=(9, 1, 11, 12)))
-    options = IngestOptions(block_bytes=9 * 11 * 12 * 4)
-    ingest(series, options, Progress())
-    assert reads == series.blocks(options.block_bytes)
+    ingest(series, 9 * 11 * 12 * 4)
+    assert sorted(reads, key=str) == sorted(series.blocks(9 * 11 * 12 * 4), key=str)
     assert len(reads) == 10
 
 
-def test_bright_blocks_first_then_dark_ones(
+def test_a_survey_that_misleads_costs_a_second_reading(
     write_series: WriteSeries, reads: list[tuple[slice, ...]]
 ) -> None:
+    """All blocks that are surveyed are far brighter than the rest."""
     rng = np.random.default_rng(1)
-    data = rng.lognormal(2.0, 0.3, SHAPE).astype(np.float32)
-    data[:, rng.random(SHAPE[1:]) < 0.05] *= 5
-    data[:, :3] *= 1000
-    series = open_series(write_series(data, chunks=(9, 1, 11, 12)))
-    kept = ingest(series, IngestOptions(block_bytes=9 * 11 * 12 * 4), Progress())
+    data = rng.lognormal(2.0, 0.3, (5, 40, 11, 12)).astype(np.float32)
+    data[:, rng.random((40, 11, 12)) < 0.05] *= 5
+    surveyed = np.linspace(0, 39, 9).astype(int)[1::2]
+    data[:, surveyed] *= 1000
+    series = open_series(write_series(data, chunks=(5, 1, 11, 12)))
+    kept = ingest(series, 5 * 11 * 12 * 4, blocks_a_shard=3)
+    assert len(reads) == 4 + 40 + 40, "nothing was read again: the case is not the one this test is about"
     check(kept, data, "kl")
-    assert len(reads) > 10, "nothing was read again: the case is not the one this test is about"
-    assert reads[:10] == series.blocks(9 * 11 * 12 * 4)
+
+
+def test_a_survey_keeps_the_same(write_series: WriteSeries, reads: list[tuple[slice, ...]]) -> None:
+    rng = np.random.default_rng(2)
+    data = rng.lognormal(2.0, 0.3, (5, 64, 11, 12)).astype(np.float32)
+    data[:, rng.random((64, 11, 12)) < 0.05] *= 50
+    series = open_series(write_series(data, chunks=(5, 1, 11, 12)))
+    for method in ("kl", "simple"):
+        reads.clear()
+        check(ingest(series, 5 * 11 * 12 * 4, blocks_a_shard=5, threshold=method), data, method)
+        assert len(reads) == 4 + 64
+
+
+@pytest.mark.parametrize("budget", [0, 20_000, 10**9])
+def test_what_memory_cannot_hold_goes_to_disk(write_series: WriteSeries, tmp_path: Path, budget: int) -> None:
+    data = background_and_peaks()
+    series = open_series(write_series(data, chunks=(2, 3, 4, 5)))
+    scratch = Scratch(tmp_path / "scratch", budget)
+    check(ingest(series, 5000, blocks_a_shard=3, scratch=scratch), data, "kl")
+    assert (scratch.written > 0) == (budget < 10**9)
+    assert scratch.in_memory <= budget
 
 
 def test_dark_blocks_are_let_go_early(write_series: WriteSeries) -> None:
@@ -154,8 +216,8 @@ def test_dark_blocks_are_let_go_early(write_series: WriteSeries) -> None:
         def finish(self) -> None:
             pass
 
-    ingest(series, IngestOptions(block_bytes=9 * 11 * 12 * 4), Progress(Listener()))
-    assert listened[0] == data.nbytes
+    ingest(series, 9 * 11 * 12 * 4, progress=Progress(Listener()))
+    assert max(listened) == data.nbytes
     assert sum(listened) == 0
 
 
@@ -176,7 +238,7 @@ class TestMasks:
             match=r"(?s)negative intensity -4 at temperature = 30, Ql = 0, Qk = 0, Qh = 0;"
             r".*series\.nxs:/entry/data/data\n.*--negative drop",
         ):
-            ingest(series, IngestOptions(), Progress())
+            ingest(series)
 
     def test_negative_is_located_in_the_right_file(
         self, write_folder: Callable[..., Path], tmp_path: Path
@@ -187,14 +249,13 @@ class TestMasks:
         with pytest.raises(
             InputError, match=r"-7 at temperature = 20(?s:.*)/20K/transform\.nxs:/?entry/data/v"
         ):
-            ingest(series, IngestOptions(), Progress())
+            ingest(series)
 
     def test_negative_voxels_dropped_on_request(self, write_series: WriteSeries) -> None:
         series = open_series(write_series(self.data()))
         rules = MaskRules(nowhere_negative=True)
         for block_bytes in SIZES:
-            options = IngestOptions(rules=rules, refuse_negative=False, block_bytes=block_bytes)
-            counts = ingest(series, options, Progress()).counts
+            counts = ingest(series, block_bytes, rules=rules, refuse_negative=False).counts
             assert (counts.n_nan, counts.n_empty, counts.n_nonpositive) == (4, 37, 1)
 
     @pytest.mark.parametrize(
@@ -204,24 +265,24 @@ class TestMasks:
     def test_nothing_there(self, write_series: WriteSeries, value: float, message: str) -> None:
         series = open_series(write_series(np.full(SHAPE, value, dtype=np.float32)))
         with pytest.raises(InputError, match=rf"{message}(?s:.*)series\.nxs:/entry/data/data"):
-            ingest(series, IngestOptions(block_bytes=5000), Progress())
+            ingest(series, 5000)
 
     def test_nothing_above_the_cutoff(self, write_series: WriteSeries) -> None:
         series = open_series(write_series(background_and_peaks()))
         with pytest.raises(NothingToClusterError, match=r"no voxel lies above the cutoff, ln I = 50"):
-            ingest(series, IngestOptions(threshold=50.0), Progress())
+            ingest(series, threshold=50.0)
 
     def test_one_intensity_has_no_background(self, write_series: WriteSeries) -> None:
         series = open_series(write_series(np.full(SHAPE, 3, dtype=np.float32)))
         with pytest.raises(InputError, match=r"same mean intensity(?s:.*)series\.nxs(?s:.*)--threshold"):
-            ingest(series, IngestOptions(), Progress())
+            ingest(series)
 
 
 def test_gaps_larger_than_blocks(write_series: WriteSeries) -> None:
     data = background_and_peaks()
     data[:, 3:6] = np.nan
     series = open_series(write_series(data, chunks=(9, 1, 11, 12)))
-    kept = ingest(series, IngestOptions(block_bytes=9 * 11 * 12 * 4), Progress())
+    kept = ingest(series, 9 * 11 * 12 * 4)
     check(kept, data, "kl")
     assert kept.counts.n_nan == 3 * 11 * 12 + 4
 
@@ -230,7 +291,7 @@ def test_folder_and_stacked_file_agree(write_series: WriteSeries, write_folder: 
     data = background_and_peaks()
     stacked = open_series(write_series(data))
     folder = open_series(write_folder({f"{10 * (t + 1)}K": one for t, one in enumerate(data)}))
-    one, other = (ingest(series, IngestOptions(block_bytes=9000), Progress()) for series in (stacked, folder))
+    one, other = (ingest(series, 9000) for series in (stacked, folder))
     np.testing.assert_array_equal(one.index, other.index)
     np.testing.assert_array_equal(one.intensity, other.intensity)
 
@@ -241,4 +302,4 @@ def test_damage_is_found_while_reading(write_series: WriteSeries) -> None:
     with h5py.File(path, "r+") as file:
         file["entry/data/data"].id.write_direct_chunk((3, 0, 0, 0), b"not what gzip wrote")
     with pytest.raises(InputError, match=r"cannot read the intensities(?s:.*)series\.nxs:/entry/data/data"):
-        ingest(series, IngestOptions(), Progress())
+        ingest(series)

@@ -172,7 +172,7 @@ def test_density_is_a_histogram_of_all_values():
     np.testing.assert_allclose(found.density * 3000 * width, np.histogram(x, found.edges)[0])
 
 
-@settings(deadline=None)
+@settings()
 @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(CHARACTERS)))
 def test_the_order_of_voxels_does_not_matter(seed, character):
     rng = np.random.default_rng(seed)

@@ -28,18 +28,23 @@ def test_each_trajectory_follows_the_closed_form(trajectories, how, dtype, toler
     given = trajectories.astype(dtype)
     expected = np.array([CLOSED_FORMS[how](row) for row in given.astype(np.float64)])
     rescaled = rescale(given, how)
-    assert rescaled.dtype == dtype
-    np.testing.assert_allclose(rescaled, expected, rtol=tolerance, atol=tolerance)
+    assert rescaled.rows.dtype == dtype
+    np.testing.assert_allclose(rescaled.rows, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(rescaled.intensity(), given, rtol=4 * tolerance)
 
 
 @pytest.mark.parametrize("how", [Rescale.MEAN, Rescale.ZSCORE, Rescale.LOG_MEAN])
 def test_brightness_drops_out(trajectories, how):
-    np.testing.assert_allclose(rescale(37.5 * trajectories, how), rescale(trajectories, how), atol=1e-12)
+    np.testing.assert_allclose(
+        rescale(37.5 * trajectories, how).rows, rescale(trajectories, how).rows, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("how", [Rescale.ZSCORE])
 def test_zscore_drops_an_offset_too(trajectories, how):
-    np.testing.assert_allclose(rescale(trajectories + 100, how), rescale(trajectories, how), atol=1e-9)
+    np.testing.assert_allclose(
+        rescale(trajectories + 100, how).rows, rescale(trajectories, how).rows, atol=1e-9
+    )
 
 
 def test_input_is_left_alone(trajectories):
@@ -68,8 +73,10 @@ def test_what_cannot_be_rescaled_is_an_error_with_a_way_out(how, row):
 
 def test_large_float32_counts_keep_their_digits():
     row = np.array([[1e7, 1e7 + 1, 1e7 + 2]], dtype=np.float32)
-    np.testing.assert_allclose(rescale(row, Rescale.ZSCORE)[0], [-np.sqrt(1.5), 0, np.sqrt(1.5)], atol=1e-6)
-    np.testing.assert_allclose(rescale(row, Rescale.MEAN)[0], [-1e-7, 0, 1e-7], atol=1e-13)
+    np.testing.assert_allclose(
+        rescale(row, Rescale.ZSCORE).rows[0], [-np.sqrt(1.5), 0, np.sqrt(1.5)], atol=1e-6
+    )
+    np.testing.assert_allclose(rescale(row, Rescale.MEAN).rows[0], [-1e-7, 0, 1e-7], atol=1e-13)
 
 
 def test_varying_compares_the_standard_deviation_over_temperature(trajectories):

@@ -76,11 +76,22 @@ def block_shape(block: Block) -> tuple[int, ...]:
     return tuple(part.stop - part.start for part in block)
 
 
-def flat_index(block: Block, shape: Sequence[int]) -> NDArray[np.int64]:
-    """Flat C-order index, in the whole grid, of every voxel of a block (in the block's own C order)."""
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    index = np.zeros((1,) * len(shape), dtype=np.int64)
-    for axis, (part, stride) in enumerate(zip(block, strides, strict=True)):
-        along = np.arange(part.start, part.stop, dtype=np.int64) * stride
-        index = index + along.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return index.reshape(-1)
+def flat_index(
+    block: Block, shape: Sequence[int], position: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Flat C-order index in the whole grid of a block's voxels.
+
+    Parameters
+    ----------
+    block : tuple of slice
+    shape : sequence of int
+        Of the whole grid.
+    position : array, optional
+        Flat C-order index of the wanted voxels within the block; all of them by default.
+    """
+    inside = block_shape(block)
+    if position is None:
+        position = np.arange(math.prod(inside))
+    along = np.unravel_index(position, inside)
+    inside_grid = tuple(part.start + where for part, where in zip(block, along, strict=True))
+    return np.asarray(np.ravel_multi_index(inside_grid, tuple(shape)), dtype=np.int64)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+logger = logging.getLogger(__name__)
 
 Advance = Callable[[float], None]
 """Report that so much more is done."""
@@ -46,7 +49,9 @@ class Progress:
         try:
             yield self._listener.advance if self._listener is not None else _ignore
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+            seconds = time.perf_counter() - began
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+            logger.info("%s: %.2f s", name, seconds)
             if self._listener is not None:
                 self._listener.finish()
 

@@ -11,7 +11,7 @@ Data are float32, sums float64.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -70,6 +70,17 @@ class VoxelCounts:
     n_nonpositive: int = 0
     """Dropped on request, or for a logarithm's sake: some temperature has no positive intensity."""
     n_kept: int = 0
+
+    def merge(self, other: VoxelCounts) -> VoxelCounts:
+        """Of two sets of voxels together."""
+        return VoxelCounts(
+            *(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True))
+        )
+
+    @property
+    def n_judged(self) -> int:
+        """Voxels that the threshold judged."""
+        return self.n_total - self.n_empty - self.n_nan - self.n_nonpositive
 
 
 @dataclass(frozen=True)

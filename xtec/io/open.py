@@ -23,7 +23,8 @@ from xtec.io.layout import (
     scan_dimension,
 )
 from xtec.io.nexus import NexusData, find_data, read_scan_axis, read_scan_value, value_in_name
-from xtec.io.series import Dropped, PerTemperature, Series, Stacked
+from xtec.io.series import Dropped, PerTemperature, Series
+from xtec.io.virtual import stacked_source
 
 logger = logging.getLogger(__name__)
 
@@ -120,12 +121,11 @@ def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenO
         check_length(scan, signal.shape[dimension], data)
     others = [axis for position, axis in enumerate(axes) if position != dimension]
     order = canonical_order(others)
-    positions = [position for position in range(len(axes)) if position != dimension]
     return Series(
         name=sample_name(data),
         scan=scan,
         axes=tuple(others[i] for i in order),
-        source=Stacked(signal, (dimension, *(positions[i] for i in order))),
+        source=stacked_source(signal, dimension, order),
         rows=tuple(range(len(scan))),
         origin=(0,) * len(others),
         angles=data.angles,

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
+from xtec.core.parallel import block_threads
 from xtec.core.results import ClusterRun, FittedMixture, PeakTable
 from xtec.core.types import BackgroundThreshold, ClusterCurves, ClusterMap, Float64Array, VoxelCounts
 from xtec.io.atomic import replacing
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_axis, write_parameters
 
 _CHUNK = 64
+_LEVEL = 1
+"""Of gzip: the highest levels take ten times as long for a few percent."""
 
 
 def write_results(path: Path, run: ClusterRun) -> None:
@@ -77,17 +84,43 @@ def _write_map(entry: h5py.Group, cluster_map: ClusterMap) -> None:
         middle = str(cluster_map.shape[0] // 2)
         group.attrs["default_slice"] = np.array([middle, ".", "."], dtype=h5py.string_dtype())
     chunks = tuple(min(_CHUNK, size) for size in cluster_map.shape)
-    data = group.create_dataset("cluster_map", cluster_map.shape, "i2", chunks=chunks, compression="gzip")
-    for start in range(0, cluster_map.shape[0], chunks[0]):
-        stop = min(start + chunks[0], cluster_map.shape[0])
-        data[start:stop] = cluster_map.slab(start, stop)
+    data = group.create_dataset(
+        "cluster_map", cluster_map.shape, "i2", chunks=chunks, compression="gzip", compression_opts=_LEVEL
+    )
+    with block_threads() as run:
+        for start in range(0, cluster_map.shape[0], chunks[0]):
+            slab = _whole_chunks(
+                cluster_map.slab(start, min(start + chunks[0], cluster_map.shape[0])), chunks
+            )
+            corners = list(
+                product(*(range(0, size, length) for size, length in zip(slab.shape, chunks, strict=True)))
+            )
+            for corner, packed in zip(corners, run(partial(_pack, slab, chunks), corners), strict=True):
+                if packed is not None:
+                    data.id.write_direct_chunk((start, *corner[1:]), packed)
+
+
+def _whole_chunks(slab: NDArray[np.int16], chunks: tuple[int, ...]) -> NDArray[np.int16]:
+    """Labels with the last chunk along each axis filled up with zeros."""
+    missing = [(0, -size % length) for size, length in zip(slab.shape, chunks, strict=True)]
+    return np.pad(slab, missing)
+
+
+def _pack(slab: NDArray[np.int16], chunks: tuple[int, ...], corner: tuple[int, ...]) -> bytes | None:
+    """One chunk as gzip stores it; None if nothing in it is clustered, which is what a missing chunk says."""
+    part = slab[tuple(slice(at, at + length) for at, length in zip(corner, chunks, strict=True))]
+    return zlib.compress(part.tobytes(), _LEVEL) if part.any() else None
 
 
 def _write_voxels(entry: h5py.Group, run: ClusterRun) -> None:
     voxels = new_group(entry, "voxels", "NXcollection")
-    voxels.create_dataset("index", data=run.map.index, compression="gzip", shuffle=True)
-    voxels.create_dataset("label", data=run.map.label, compression="gzip")
-    voxels.create_dataset("probability", data=run.probability, compression="gzip", shuffle=True)
+    voxels.create_dataset(
+        "index", data=run.map.index, compression="gzip", compression_opts=_LEVEL, shuffle=True
+    )
+    voxels.create_dataset("label", data=run.map.label, compression="gzip", compression_opts=_LEVEL)
+    voxels.create_dataset(
+        "probability", data=run.probability, compression="gzip", compression_opts=_LEVEL, shuffle=True
+    )
     voxels["index"].attrs["long_name"] = "flat C-order index into cluster_map"
 
 

@@ -17,23 +17,33 @@ if TYPE_CHECKING:
     import xarray
 
 
+PROGRESS = ".progress"
+"""Folder in the run folder that is there while a run is under way, or after it was interrupted."""
+
 _DERIVED = ("summary.json", "report.html", "order_parameter.nxs", "unit_cell.nxs")
 
 
-def check_output(folder: Path, inputs: Sequence[Path], *, force: bool) -> None:
+def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: bool = False) -> None:
     """Refuse an output folder before any work is done; nothing is created.
 
     Raises
     ------
     OutputError
-        If it cannot be written, holds something already (without `force`), or is the input's own folder.
+        If it cannot be written, is the input's own folder, or holds something already: without `force`, or
+        with `resume` something else than what an interrupted run left.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError("the output is a file, a folder is wanted", file=folder)
     if any(_is_among(folder.resolve(), path.resolve()) for path in inputs):
         raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise OutputError("this folder is not empty", file=folder, hint="--force, or another folder with -o")
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if resume and (folder / "summary.json").exists():
+        raise OutputError(
+            "the run here is finished: nothing to resume", file=folder, hint="--force to repeat it"
+        )
+    if there and not force and not resume:
+        hint = "--resume to go on with the run interrupted here, --force" if PROGRESS in there else "--force"
+        raise OutputError("this folder is not empty", file=folder, hint=f"{hint}, or another folder with -o")
     parent = folder
     while not parent.exists():
         parent = parent.parent

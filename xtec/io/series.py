@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.axes import Axis, Region, inside_interval, select_interval, select_region
-from xtec.core.chunking import Block, block_shape, plan_blocks
-from xtec.core.errors import InputError
-from xtec.io.hdf5 import DatasetRef, open_hdf5
+from xtec.core.chunking import Block, plan_blocks
+from xtec.io.boxes import BoxReader, Wanted, as_slice
+from xtec.io.hdf5 import DatasetRef
 
 if TYPE_CHECKING:
     import xarray
+
+    from xtec.io.reader import SeriesReader
+
+Datasets = Callable[[int], BoxReader]
+"""Gives the open dataset behind each of a source's `refs`."""
 
 _DASK_BYTES = 128 * 2**20
 """Size of a Dask chunk."""
@@ -40,20 +45,10 @@ class Stacked:
     signal: DatasetRef
     order: tuple[int, ...]
 
-    def read(self, rows: Sequence[int], block: Block) -> NDArray[Any]:
-        """Intensities, shape (len(rows), *block)."""
-        with open_hdf5(self.signal.file) as file:
-            dataset = file[self.signal.path]
-            runs = _consecutive(rows)
-            parts = [self._read_run(dataset, run, block) for run in runs]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _read_run(self, dataset: Any, run: slice, block: Block) -> NDArray[Any]:
-        selection: list[slice] = [slice(None)] * len(self.order)
-        for dimension, part in zip(self.order, (run, *block), strict=True):
-            selection[dimension] = part
-        values: NDArray[Any] = dataset[tuple(selection)].transpose(self.order)
-        return values
+    def read(self, datasets: Datasets, rows: Sequence[int], block: Block, out: NDArray[Any]) -> None:
+        """Fill `out`, shape (len(rows), *block)."""
+        wanted = (as_slice(np.asarray(rows, dtype=np.intp)), *block)
+        datasets(0).read(*_as_stored(self.order, wanted, out))
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -74,17 +69,10 @@ class PerTemperature:
     signals: tuple[DatasetRef, ...]
     order: tuple[int, ...]
 
-    def read(self, rows: Sequence[int], block: Block) -> NDArray[Any]:
-        """Intensities, shape (len(rows), *block)."""
-        selection: list[slice] = [slice(None)] * len(self.order)
-        for dimension, part in zip(self.order, block, strict=True):
-            selection[dimension] = part
-        volume = np.empty((len(rows), *block_shape(block)), dtype=self.signals[0].dtype.newbyteorder("="))
-        for position, row in enumerate(rows):
-            signal = self.signals[row]
-            with open_hdf5(signal.file) as file:
-                volume[position] = file[signal.path][tuple(selection)].transpose(self.order)
-        return volume
+    def read(self, datasets: Datasets, rows: Sequence[int], block: Block, out: NDArray[Any]) -> None:
+        """Fill `out`, shape (len(rows), *block)."""
+        for volume, row in zip(out, rows, strict=True):
+            datasets(row).read(*_as_stored(self.order, block, volume))
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -162,22 +150,21 @@ class Series:
         InputError
             If a file has become unreadable since the series was opened.
         """
-        shifted = tuple(
-            slice(part.start + start, part.stop + start)
-            for part, start in zip(block, self.origin, strict=True)
-        )
-        try:
-            values = self.source.read(self.rows[temperatures], shifted)
-        except (OSError, KeyError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(
-                f"cannot read the intensities ({error})",
-                file=self.source.refs[0].file,
-                hdf5_path=self.source.refs[0].path,
-                hint="the file may be damaged, or compressed with a filter that hdf5plugin does not have",
-            ) from error
-        return values.astype(values.dtype.newbyteorder("="), copy=False)
+        with self.reader(raw=False) as reader:
+            return reader.read(block, temperatures)
+
+    def reader(self, *, raw: bool = True) -> SeriesReader:
+        """Open the series for reading many blocks, from any number of threads, as a context manager.
+
+        Parameters
+        ----------
+        raw : bool
+            Read past HDF5 where that is possible, which lets threads read at the same time. It first takes a
+            table of all chunks, a second for half a million, so for a single block it does not pay.
+        """
+        from xtec.io.reader import SeriesReader
+
+        return SeriesReader(self, raw=raw)
 
     def crop(self, region: Region | None = None, temperatures: tuple[float, float] | None = None) -> Series:
         """Restrict the series to a region of reciprocal space and an interval of the scan variable."""
@@ -262,8 +249,9 @@ def _cover(wanted: range | int) -> tuple[slice, slice | int]:
     return slice(min(wanted), max(wanted) + 1), slice(None, None, wanted.step)
 
 
-def _consecutive(rows: Sequence[int]) -> list[slice]:
-    """Runs of consecutive rows, so that each is one read."""
-    numbers = np.asarray(rows)
-    breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
-    return [slice(int(run[0]), int(run[-1]) + 1) for run in np.split(numbers, breaks)]
+def _as_stored(
+    order: Sequence[int], wanted: Sequence[Wanted], out: NDArray[Any]
+) -> tuple[tuple[Wanted, ...], NDArray[Any]]:
+    """What is wanted, and the array to fill, in the order of the stored dimensions."""
+    inverse = np.argsort(order)
+    return tuple(wanted[i] for i in inverse), out.transpose(inverse)

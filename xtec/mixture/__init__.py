@@ -1,6 +1,18 @@
-"""Gaussian mixture by expectation maximisation over blocks of trajectories."""
+"""Gaussian mixture by expectation maximisation over shards of trajectories."""
 
-from xtec.mixture.gaussian import GaussianMixture, MixtureConfig
+from xtec.mixture.em import EMState
+from xtec.mixture.gaussian import GaussianMixture, Labeller, MixtureConfig, Updates
 from xtec.mixture.parameters import MixtureParameters
+from xtec.mixture.search import Candidates
+from xtec.mixture.trajectories import Trajectories
 
-__all__ = ["GaussianMixture", "MixtureConfig", "MixtureParameters"]
+__all__ = [
+    "Candidates",
+    "EMState",
+    "GaussianMixture",
+    "Labeller",
+    "MixtureConfig",
+    "MixtureParameters",
+    "Trajectories",
+    "Updates",
+]

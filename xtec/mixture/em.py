@@ -1,36 +1,28 @@
-"""Expectation maximisation over blocks of trajectories.
+"""Expectation maximisation over trajectories in shards.
 
-One implementation for one block, many blocks, any order: a block gives its log-likelihood and its moments,
-and moments merge. Trajectories may be float32; sums are float64.
+One implementation for one shard, many shards, any order: a shard gives sums, and sums merge. Trajectories may
+be float32; what comes home is float64.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xtec.core.backend import namespace
-from xtec.core.errors import DegenerateMixtureError
-from xtec.core.parallel import block_threads
-from xtec.core.types import CovarianceType, Float64Array, FloatArray
+from xtec.core.types import CovarianceType, Float64Array
 from xtec.mixture.covariance import estimate, log_densities
+from xtec.mixture.fused import FusedModel
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
-
-Outcome = TypeVar("Outcome")
+from xtec.mixture.squarem import extrapolate
+from xtec.mixture.trajectories import Trajectories, centred_rows
 
 logger = logging.getLogger(__name__)
-
-RELATIVE_FLOOR = 1e-6
-"""Smallest variance of a component, as a share of the data's variance at that temperature."""
-
-_ROWS = 8192
-"""Rows worked on at a time: they and their responsibilities stay in the processor's cache."""
 
 _EMPTY = 1e-8
 """A component with less than this many trajectories has none."""
@@ -38,85 +30,16 @@ _EMPTY = 1e-8
 _RESEEDS = 3
 """How often an empty component is started anew before it is left empty."""
 
-
-class Trajectories:
-    """Trajectories in blocks, with the data's own mean and variance.
-
-    Parameters
-    ----------
-    blocks : sequence of array, each of shape (n_i, T)
-        float32 or float64; their order does not matter but for rounding.
-    """
-
-    def __init__(self, blocks: Sequence[FloatArray]) -> None:
-        self.n = sum(len(block) for block in blocks)
-        self.n_features = blocks[0].shape[1]
-        self._pieces = [
-            block[start : start + _ROWS] for block in blocks for start in range(0, len(block), _ROWS)
-        ]
-        moments = ComponentMoments.empty(1, self.n_features, full=False)
-        for piece in self._pieces:
-            rows = piece.astype(np.float64)
-            shift = rows[0]
-            part = ComponentMoments.of_block(rows - shift, np.ones((len(rows), 1)), full=False)
-            moments = moments.merge(replace(part, mean=part.mean + shift))
-        self.mean: Float64Array = moments.mean[0]
-        self.variance: Float64Array = moments.scatter[0] / max(self.n, 1)
-
-    def require_spread(self) -> None:
-        """Refuse to go on without any variance: a mixture of them has no finite likelihood.
-
-        Raises
-        ------
-        DegenerateMixtureError
-            If all trajectories are the same.
-        """
-        if not self.variance.any():
-            raise DegenerateMixtureError(
-                "all trajectories are the same: there is nothing to cluster",
-                hint="another --rescale or region",
-            )
-
-    @property
-    def floor(self) -> Float64Array:
-        """Smallest variance a component may have at each temperature, shape (T,)."""
-        return np.asarray(RELATIVE_FLOOR * np.maximum(self.variance, 1e-6 * self.variance.mean()))
-
-    def map(self, function: Callable[[Any], Outcome]) -> Iterator[Outcome]:
-        """Apply a function to pieces of float64 rows with the data's mean subtracted; outcomes in order."""
-        if len(self._pieces) == 1:
-            yield function(self._centred(self._pieces[0]))
-            return
-        with block_threads() as run:
-            yield from run(lambda piece: function(self._centred(piece)), self._pieces)
-
-    def _centred(self, piece: FloatArray) -> Any:
-        return piece.astype(np.float64) - self.mean
-
-    def sample(self, index: NDArray[np.intp]) -> Trajectories:
-        """Some of the trajectories, by number (rising); not all of them the same."""
-        starts = np.cumsum([0, *(len(piece) for piece in self._pieces)])
-        cuts = np.searchsorted(index, starts)
-        parts = [
-            piece[index[low:high] - start]
-            for piece, start, low, high in zip(self._pieces, starts, cuts, cuts[1:], strict=False)
-        ]
-        sample = Trajectories([np.concatenate(parts)])
-        sample.require_spread()
-        return sample
-
-    def rows(self) -> Float64Array:
-        """All trajectories, shape (n, T), float64."""
-        return np.concatenate(self._pieces).astype(np.float64)
+_CALM = 0.1
+"""Gain of an iteration below which EM has settled where to go; a longer step before may lead elsewhere."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What one pass gives: moments, mean log-likelihood, and the least likely trajectory."""
+    """What one pass gives: moments about the origin of the data, and the mean log-likelihood."""
 
     moments: ComponentMoments
     log_likelihood: float
-    outlier: Float64Array
 
 
 def responsibilities(rows: Any, parameters: MixtureParameters) -> tuple[Any, Any]:
@@ -140,77 +63,162 @@ def expect(data: Trajectories, parameters: MixtureParameters, *, full: bool | No
     parameters : MixtureParameters
     full : bool, optional
         Whether scatter between temperatures is wanted; by default if `parameters` need it.
-
-    Returns
-    -------
-    Expectation
-        Moments about the origin of the data (not of `Trajectories.centred`).
     """
-    full = has_full_scatter(parameters.covariance_type) if full is None else full
-    shifted = replace(parameters, means=parameters.means - data.mean)
+    needs_full = has_full_scatter(parameters.covariance_type)
+    full = needs_full if full is None else full
+    if data.compiled and not (full or needs_full):
+        model = FusedModel(parameters, data.frame, data.dtype)
+        return Expectation(*model.expectation(np.asarray(sum(data.map(model.sums))), data.n))
     moments = ComponentMoments.empty(parameters.n_components, parameters.n_features, full=full)
-    total, worst, outlier = 0.0, np.inf, data.mean
-
-    def of_piece(rows: Any) -> tuple[ComponentMoments, float, float, Any]:
-        share, log_density = responsibilities(rows, shifted)
-        lowest = int(log_density.argmin())
-        part = ComponentMoments.of_block(rows, share, full=full)
-        return part, float(log_density.sum()), float(log_density[lowest]), rows[lowest]
-
-    for part, subtotal, lowest, row in data.map(of_piece):
+    total = 0.0
+    for part, subtotal in data.map(PlainModel(parameters, data.mean, full)):
         moments = moments.merge(part)
         total += subtotal
-        if lowest < worst:
-            worst, outlier = lowest, row + data.mean
-    return Expectation(replace(moments, mean=moments.mean + data.mean), total / data.n, outlier)
+    return Expectation(replace(moments, mean=moments.mean + data.mean), total / data.n)
 
 
 @dataclass(frozen=True)
-class EMRun:
-    """A finished run of EM.
+class PlainModel:
+    """A mixture of any type, in float64 and any array namespace. May be sent to other processes.
 
     Attributes
     ----------
     parameters : MixtureParameters
-    log_likelihood : float
-        Mean over trajectories, of `parameters`.
-    history : tuple of float
-        Mean log-likelihood before each iteration, and of the result.
-    converged : bool
-    n_reseeded : int
-        Empty components that were started anew.
+    centre : array, shape (T,)
+        Subtracted from trajectories: squares are expanded.
+    full : bool
+        Whether scatter between temperatures is wanted.
     """
 
     parameters: MixtureParameters
-    log_likelihood: float
-    history: tuple[float, ...] = field(repr=False)
-    converged: bool
+    centre: Float64Array
+    full: bool = False
+
+    @property
+    def _centred(self) -> MixtureParameters:
+        return replace(self.parameters, means=self.parameters.means - self.centre)
+
+    def __call__(self, block: Any) -> tuple[ComponentMoments, float]:
+        """Moments of a block about the centre, and the sum of ln densities."""
+        k, t = self.parameters.means.shape
+        moments, total = ComponentMoments.empty(k, t, full=self.full), 0.0
+        for rows in centred_rows(block, self.centre):
+            share, log_density = responsibilities(rows, self._centred)
+            moments = moments.merge(ComponentMoments.of_block(rows, share, full=self.full))
+            total += float(log_density.sum())
+        return moments, total
+
+    def responsibilities(self, block: Any) -> Float64Array:
+        """Responsibilities of a block, shape (n, K)."""
+        parts = [responsibilities(rows, self._centred)[0] for rows in centred_rows(block, self.centre)]
+        return np.concatenate([np.empty((0, self.parameters.n_components)), *parts])
+
+    def least_likely(self, block: Any) -> tuple[float, Float64Array]:
+        """Lowest ln density in a block, and the trajectory that has it."""
+        lowest, outlier = np.inf, self.centre
+        for rows in centred_rows(block, self.centre):
+            _, log_density = responsibilities(rows, self._centred)
+            row = int(log_density.argmin())
+            if log_density[row] < lowest:
+                lowest, outlier = float(log_density[row]), rows[row] + self.centre
+        return lowest, outlier
+
+
+@dataclass(frozen=True)
+class EMState:
+    """A run of EM so far, from which it can go on.
+
+    Attributes
+    ----------
+    parameters : MixtureParameters
+    history : tuple of float
+        Mean log-likelihood before each iteration, and of `parameters`; empty before the first pass.
+    n_reseeded : int
+        Empty components that were started anew.
+    converged : bool
+    before : MixtureParameters, optional
+        What `parameters` are one EM step from, where a longer step is to follow; such states are not saved.
+    """
+
+    parameters: MixtureParameters
+    history: tuple[float, ...] = field(default=(), repr=False)
     n_reseeded: int = 0
+    converged: bool = False
+    before: MixtureParameters | None = field(default=None, repr=False)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Mean over trajectories, of `parameters`."""
+        return self.history[-1]
 
     @property
     def n_iter(self) -> int:
         """Number of iterations."""
-        return len(self.history) - 1
+        return max(len(self.history) - 1, 0)
 
 
-def run_em(data: Trajectories, start: MixtureParameters, *, tol: float, max_iter: int) -> EMRun:
+def run_em(
+    data: Trajectories,
+    start: MixtureParameters | EMState,
+    *,
+    tol: float,
+    max_iter: int,
+    accelerate: bool = False,
+    save: Callable[[EMState], None] | None = None,
+) -> EMState:
     """Iterate E and M steps until the mean log-likelihood gains less than `tol` in an iteration.
 
     The likelihood never falls, except where an empty component is started anew.
+
+    Parameters
+    ----------
+    data : Trajectories
+    start : MixtureParameters or EMState
+        A state goes on exactly as it would have without a break.
+    tol : float
+    max_iter : int
+        Iterations at most, those of a state included.
+    accelerate : bool
+        Whether to take a longer step every other iteration. What counts as converged is the same.
+    save : callable, optional
+        Called with the state after each iteration, but for those that a longer step is to follow.
     """
-    parameters, reseeded = start, 0
-    expectation = expect(data, parameters)
-    history = [expectation.log_likelihood]
-    for _ in range(max_iter):
-        empty = expectation.moments.weight < _EMPTY
-        fresh = bool(empty.any()) and reseeded < _RESEEDS * len(empty)
-        parameters = _maximise(data, expectation, parameters, empty, reseed=fresh)
-        reseeded += int(fresh)
-        expectation = expect(data, parameters)
-        history.append(expectation.log_likelihood)
-        if not fresh and history[-1] - history[-2] < tol:
-            return EMRun(parameters, history[-1], tuple(history), True, reseeded)
-    return EMRun(parameters, history[-1], tuple(history), max_iter == 0, reseeded)
+    state = start if isinstance(start, EMState) else EMState(start)
+    if state.converged:
+        return state
+    expectation = expect(data, state.parameters)
+    if not state.history:
+        state = replace(state, history=(expectation.log_likelihood,))
+    while state.n_iter < max_iter and not state.converged:
+        state, expectation = _iterate(data, state, expectation, tol, accelerate=accelerate)
+        if save is not None and state.before is None:
+            save(state)
+    return state
+
+
+def _iterate(
+    data: Trajectories, state: EMState, expectation: Expectation, tol: float, *, accelerate: bool
+) -> tuple[EMState, Expectation]:
+    """One iteration, from the expectation of a state's parameters to that of the next."""
+    empty = expectation.moments.weight < _EMPTY
+    fresh = bool(empty.any()) and state.n_reseeded < _RESEEDS * len(empty)
+    plain = maximise(data, expectation.moments, state.parameters, reseed=fresh)
+    if state.before is not None and not empty.any():
+        longer = extrapolate((state.before, state.parameters, plain), data.floor)
+        if longer is not plain:
+            there = expect(data, longer)
+            if there.log_likelihood >= expectation.log_likelihood:
+                return EMState(longer, (*state.history, there.log_likelihood), state.n_reseeded), there
+    there = expect(data, plain)
+    gain = there.log_likelihood - expectation.log_likelihood
+    heading = accelerate and state.before is None and not fresh and tol <= gain < _CALM
+    return EMState(
+        parameters=plain,
+        history=(*state.history, there.log_likelihood),
+        n_reseeded=state.n_reseeded + fresh,
+        converged=not fresh and gain < tol,
+        before=state.parameters if heading else None,
+    ), there
 
 
 def recast(
@@ -224,18 +232,19 @@ def recast(
     return estimate(filled, covariance_type, data.floor)
 
 
-def _maximise(
-    data: Trajectories, expectation: Expectation, previous: MixtureParameters, empty: Any, *, reseed: bool
+def maximise(
+    data: Trajectories, moments: ComponentMoments, previous: MixtureParameters, *, reseed: bool = False
 ) -> MixtureParameters:
-    """M step; empty components stay, but the first of them starts anew on the least likely trajectory."""
-    moments = expectation.moments
+    """M step; empty components stay, or the first of them starts anew on the least likely trajectory."""
+    empty = moments.weight < _EMPTY
     if not empty.any():
         return estimate(moments, previous.covariance_type, data.floor)
     mean, weight, scatter = moments.mean.copy(), moments.weight.copy(), moments.scatter.copy()
     mean[empty], weight[empty] = previous.means[empty], _EMPTY
     if reseed:
         first = int(np.flatnonzero(empty)[0])
-        mean[first], weight[first] = expectation.outlier, 1.0
+        found = data.map(PlainModel(previous, data.mean).least_likely)
+        mean[first], weight[first] = min(found, key=lambda one: one[0])[1], 1.0
         logger.info("component %d ran empty and was started anew", first + 1)
     spread = data.variance if scatter.ndim == 2 else np.diag(data.variance)
     scatter[empty] = np.multiply.outer(weight[empty], spread)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,24 @@ from numpy.typing import NDArray
 from xtec.core.errors import ConfigError
 from xtec.core.parallel import one_blas_thread
 from xtec.core.types import CovarianceType, Float64Array, FloatArray
-from xtec.mixture.em import EMRun, Trajectories, responsibilities, run_em
+from xtec.mixture.em import EMState, PlainModel, expect, run_em
+from xtec.mixture.fused import Frame, FusedModel, precision
+from xtec.mixture.moments import has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
-from xtec.mixture.search import search
+from xtec.mixture.search import Candidates, search
+from xtec.mixture.stepwise import sweep
+from xtec.mixture.trajectories import Blocks, Trajectories, as_shards
 
 logger = logging.getLogger(__name__)
+
+
+class Updates(StrEnum):
+    """When the parameters move."""
+
+    BATCH = "batch"
+    """After all trajectories."""
+    STEPWISE = "stepwise"
+    """After every few of them, for some sweeps; then after all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +50,7 @@ class MixtureConfig:
     max_iter : int
     seed : int
         The same seed gives the same model.
+    em : Updates
     """
 
     n_components: int
@@ -43,6 +59,7 @@ class MixtureConfig:
     tol: float = 1e-6
     max_iter: int = 1000
     seed: int = 0
+    em: Updates = Updates.BATCH
 
     def __post_init__(self) -> None:
         for name, least in (("n_components", 1), ("n_init", 1), ("max_iter", 1), ("tol", 0), ("seed", 0)):
@@ -81,15 +98,24 @@ class GaussianMixture:
         self.config = config
 
     def fit(
-        self, trajectories: FloatArray | Sequence[FloatArray], start: MixtureParameters | None = None
+        self,
+        trajectories: Blocks | Trajectories,
+        start: MixtureParameters | None = None,
+        *,
+        state: EMState | None = None,
+        save: Callable[[EMState], None] | None = None,
     ) -> GaussianMixture:
         """Fit the mixture.
 
         Parameters
         ----------
-        trajectories : array, shape (n, T), or sequence of such blocks
+        trajectories : array, shape (n, T), sequence of such arrays, Shards of them, or Trajectories
         start : MixtureParameters, optional
             Start from here instead of searching.
+        state : EMState, optional
+            Go on from here, as from a state that was saved, or from the best candidate of a search.
+        save : callable, optional
+            Called with the state after every iteration or two, as `run_em` does.
 
         Raises
         ------
@@ -99,37 +125,49 @@ class GaussianMixture:
             If all trajectories are the same.
         """
         config = self.config
+        data = self._checked(trajectories)
+        self.other_optima: tuple[float, ...] = ()
+        with one_blas_thread() if has_full_scatter(config.covariance_type) else nullcontext():
+            if start is not None:
+                state = self._swept(data, EMState(start))
+            elif state is None:
+                candidates = self.search(data)
+                state, self.other_optima = candidates.best, candidates.others
+            run = run_em(data, state, tol=config.tol, max_iter=config.max_iter, accelerate=True, save=save)
+        self._adopt(run, data.n)
+        return self
+
+    def search(self, trajectories: Blocks | Trajectories) -> Candidates:
+        """Find a state to go on from; `fit` does this by itself where it is given neither start nor state."""
+        config = self.config
+        data = self._checked(trajectories)
+        candidates = search(
+            data,
+            config.n_components,
+            config.covariance_type,
+            n_init=config.n_init,
+            tol=config.tol,
+            max_iter=config.max_iter,
+            rng=np.random.default_rng(config.seed),
+        )
+        return replace(candidates, best=self._swept(data, candidates.best))
+
+    def _swept(self, data: Trajectories, state: EMState) -> EMState:
+        if self.config.em is Updates.BATCH or state.converged:
+            return state
+        return EMState(sweep(data, state.parameters, np.random.default_rng(self.config.seed)))
+
+    def _checked(self, trajectories: Blocks | Trajectories) -> Trajectories:
         data = as_trajectories(trajectories)
-        if data.n < config.n_components:
+        if data.n < self.config.n_components:
             raise ConfigError(
-                f"{config.n_components} clusters of {data.n} trajectories cannot be found",
+                f"{self.config.n_components} clusters of {data.n} trajectories cannot be found",
                 hint="fewer clusters, or a lower threshold",
             )
         data.require_spread()
-        self.other_optima: tuple[float, ...] = ()
-        with one_blas_thread():
-            self._adopt(self._run(data, start), data.n)
-        return self
+        return data
 
-    def _run(self, data: Trajectories, start: MixtureParameters | None) -> EMRun:
-        config = self.config
-        before: tuple[float, ...] = ()
-        if start is None:
-            rng = np.random.default_rng(config.seed)
-            candidates = search(
-                data,
-                config.n_components,
-                config.covariance_type,
-                n_init=config.n_init,
-                tol=config.tol,
-                rng=rng,
-            )
-            self.other_optima = candidates.others
-            start, before = candidates.best, candidates.history[:-1]
-        run = run_em(data, start, tol=config.tol, max_iter=config.max_iter)
-        return replace(run, history=before + run.history)
-
-    def _adopt(self, run: EMRun, n: int) -> None:
+    def _adopt(self, run: EMState, n: int) -> None:
         self.parameters = run.parameters
         self.log_likelihood = run.log_likelihood
         self.history = run.history
@@ -142,21 +180,19 @@ class GaussianMixture:
                 "EM stopped after %d iterations without converging; raise --max-iter or --tol", run.n_iter
             )
 
-    def responsibilities(self, trajectories: FloatArray) -> Float64Array:
+    def responsibilities(self, trajectories: Blocks) -> Float64Array:
         """Probability of each component for each trajectory, shape (n, K)."""
-        return np.concatenate([share for share, _ in self._expect(trajectories)])
+        model = PlainModel(self.parameters, Frame.of_mixture(self.parameters).centre)
+        return np.concatenate(list(as_shards(trajectories).map(model.responsibilities)))
 
-    def predict(self, trajectories: FloatArray) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    def predict(self, trajectories: Blocks) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Most probable component (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
-        labels, probabilities = [], []
-        for share, _ in self._expect(trajectories):
-            labels.append(share.argmax(axis=1).astype(np.int16))
-            probabilities.append(share.max(axis=1).astype(np.float32))
+        labels, probabilities = zip(*as_shards(trajectories).map(Labeller(self.parameters)), strict=True)
         return np.concatenate(labels), np.concatenate(probabilities)
 
-    def score(self, trajectories: FloatArray) -> float:
+    def score(self, trajectories: Blocks | Trajectories) -> float:
         """Mean log-likelihood of the trajectories."""
-        return float(np.concatenate([density for _, density in self._expect(trajectories)]).mean())
+        return expect(as_trajectories(trajectories), self.parameters).log_likelihood
 
     def bic(self) -> float:
         """Bayesian information criterion of the fit: ``-2 ln L + p ln n``."""
@@ -164,17 +200,28 @@ class GaussianMixture:
             np.log(self.n_fitted)
         )
 
-    def _expect(self, trajectories: FloatArray) -> list[tuple[Float64Array, Float64Array]]:
-        data = as_trajectories(trajectories)
-        shifted = MixtureParameters(
-            self.parameters.weights,
-            self.parameters.means - data.mean,
-            self.parameters.covariances,
-            self.parameters.covariance_type,
-        )
-        return list(data.map(lambda rows: responsibilities(rows, shifted)))
+
+@dataclass(frozen=True)
+class Labeller:
+    """Finds the most probable component of each trajectory. May be sent to other processes.
+
+    Attributes
+    ----------
+    parameters : MixtureParameters
+    """
+
+    parameters: MixtureParameters
+
+    def __call__(self, block: FloatArray) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Component (0..K-1) of each trajectory of an array (n, T), and its probability; both (n,)."""
+        frame = Frame.of_mixture(self.parameters)
+        full = has_full_scatter(self.parameters.covariance_type)
+        if isinstance(block, np.ndarray) and not full:
+            return FusedModel(self.parameters, frame, precision(block.dtype)).predict(block)
+        share = PlainModel(self.parameters, frame.centre).responsibilities(block)
+        return share.argmax(axis=1).astype(np.int16), share.max(axis=1).astype(np.float32)
 
 
-def as_trajectories(trajectories: FloatArray | Sequence[FloatArray]) -> Trajectories:
-    """One array or several blocks, as EM takes them."""
-    return Trajectories([trajectories] if isinstance(trajectories, np.ndarray) else trajectories)
+def as_trajectories(trajectories: Blocks | Trajectories) -> Trajectories:
+    """Arrays or shards, as EM takes them."""
+    return trajectories if isinstance(trajectories, Trajectories) else Trajectories(trajectories)

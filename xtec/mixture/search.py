@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from xtec.core.types import CovarianceType
-from xtec.mixture.em import EMRun, Trajectories, recast, run_em
-from xtec.mixture.parameters import MixtureParameters, free_parameters
-from xtec.mixture.starts import KINDS, draw_start
+from xtec.core import parallel
+from xtec.core.types import CovarianceType, Float64Array
+from xtec.mixture.em import EMState, recast, run_em
+from xtec.mixture.parameters import free_parameters
+from xtec.mixture.starts import KINDS, Shares, draw_start
+from xtec.mixture.trajectories import Trajectories
 
 logger = logging.getLogger(__name__)
 
@@ -48,16 +51,13 @@ class Candidates:
 
     Attributes
     ----------
-    best : MixtureParameters
-        After a few iterations on all trajectories; not yet converged.
-    history : tuple of float
-        Its mean log-likelihood along those iterations; empty if they were of a simpler model.
+    best : EMState
+        After a few iterations on all trajectories. If those were of a simpler model, its history is empty.
     others : tuple of float
         Mean log-likelihood of the finalists that lost.
     """
 
-    best: MixtureParameters
-    history: tuple[float, ...]
+    best: EMState
     others: tuple[float, ...]
 
 
@@ -68,6 +68,7 @@ def search(
     *,
     n_init: int,
     tol: float,
+    max_iter: int,
     rng: np.random.Generator,
 ) -> Candidates:
     """Run `n_init` starts on a sample and judge the best few on all trajectories.
@@ -81,6 +82,8 @@ def search(
         Number of starts, of several kinds in turn.
     tol : float
         Gain in mean log-likelihood an iteration below which a run has converged.
+    max_iter : int
+        Iterations at most on all trajectories.
     rng : numpy Generator
     """
     simple = data.n < free_parameters(n_components, data.n_features, covariance_type)
@@ -90,37 +93,48 @@ def search(
             "%d trajectories are fewer than the mixture's free parameters: trust their shapes, not widths",
             data.n,
         )
-    chosen = np.sort(rng.choice(data.n, min(data.n, SAMPLE), replace=False))
-    sample = data.sample(chosen)
-    rows = sample.rows()
-    starts = (
-        draw_start(sample, KINDS[i % len(KINDS)](rows, n_components, rng), working_type)
-        for i in range(n_init)
-    )
-    gain = max(tol, _GAIN)
-    runs = _ranked(run_em(sample, start, tol=gain, max_iter=_ITERATIONS) for start in starts)
-    finalists = _distinct(runs)[:_FINALISTS]
-    trials = _ranked(run_em(data, run.parameters, tol=tol, max_iter=_TRIAL_ITERATIONS) for run in finalists)
-    winner = recast(data, trials[0].parameters, covariance_type)
-    history = () if simple else trials[0].history
-    return Candidates(winner, history, tuple(run.log_likelihood for run in trials[1:]))
+    with parallel.one_blas_thread():
+        run = _RunOnSample(data.sample(rng, SAMPLE), n_components, working_type, max(tol, _GAIN))
+        kinds = [KINDS[number % len(KINDS)] for number in range(n_init)]
+        with ThreadPoolExecutor(parallel.n_cores()) as threads:
+            runs = _ranked(threads.map(run, kinds, rng.spawn(n_init)))
+        trials = _ranked(
+            run_em(data, one.parameters, tol=tol, max_iter=min(max_iter, _TRIAL_ITERATIONS), accelerate=True)
+            for one in _distinct(runs)[:_FINALISTS]
+        )
+        best, others = trials[0], tuple(one.log_likelihood for one in trials[1:])
+        if simple and covariance_type is not working_type:
+            best = EMState(recast(data, best.parameters, covariance_type))
+    return Candidates(best, others)
 
 
-def _ranked(runs: Iterable[EMRun]) -> list[EMRun]:
+class _RunOnSample:
+    """Draws a start and follows it, in one thread."""
+
+    def __init__(self, sample: Trajectories, n_components: int, kind: CovarianceType, tol: float) -> None:
+        self.sample, self.n_components, self.covariance_type, self.tol = sample, n_components, kind, tol
+        self.rows: Float64Array = sample.rows()
+
+    def __call__(self, shares: Shares, rng: np.random.Generator) -> EMState:
+        start = draw_start(self.sample, shares(self.rows, self.n_components, rng), self.covariance_type)
+        return run_em(self.sample, start, tol=self.tol, max_iter=_ITERATIONS, accelerate=True)
+
+
+def _ranked(runs: Iterable[EMState]) -> list[EMState]:
     """Most likely first."""
     return sorted(runs, key=lambda run: -run.log_likelihood)
 
 
-def _distinct(runs: Iterable[EMRun]) -> list[EMRun]:
+def _distinct(runs: Iterable[EMState]) -> list[EMState]:
     """The best run of each optimum; runs come best first."""
-    kept: list[EMRun] = []
+    kept: list[EMState] = []
     for run in runs:
         if not any(_same_optimum(run, other) for other in kept):
             kept.append(run)
     return kept
 
 
-def _same_optimum(some: EMRun, other: EMRun) -> bool:
+def _same_optimum(some: EMState, other: EMState) -> bool:
     if abs(some.log_likelihood - other.log_likelihood) > _SAME_OPTIMUM:
         return False
     first, second = (np.sort(run.parameters.weights) for run in (some, other))

@@ -13,9 +13,9 @@ import numpy as np
 
 from xtec.core.types import CovarianceType, Float64Array
 from xtec.mixture.covariance import estimate
-from xtec.mixture.em import Trajectories
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
+from xtec.mixture.trajectories import Trajectories
 
 Shares = Callable[[Float64Array, int, np.random.Generator], Float64Array]
 """Gives responsibilities, shape (m, K), of K components for a sample of shape (m, T)."""
@@ -87,7 +87,7 @@ def _plus_plus(sample: Float64Array, k: int, rng: np.random.Generator) -> Float6
 
 def _to_nearest(sample: Float64Array, centres: Float64Array, k: int | None = None) -> Float64Array:
     """One-hot responsibilities, shape (m, k)."""
-    nearest = _squared_distances(sample, centres).argmin(axis=1)
+    nearest = (np.sum(centres**2, axis=1) - 2 * (sample @ centres.T)).argmin(axis=1)
     return np.asarray(nearest[:, None] == np.arange(k or len(centres)), dtype=np.float64)
 
 

@@ -1,6 +1,6 @@
 """What a cluster does with temperature."""
 
-from xtec.order_parameter.curves import cluster_curves
+from xtec.order_parameter.curves import ClusterMoments, cluster_curves
 from xtec.order_parameter.trend import Trend, describe
 
-__all__ = ["Trend", "cluster_curves", "describe"]
+__all__ = ["ClusterMoments", "Trend", "cluster_curves", "describe"]

@@ -1,6 +1,7 @@
 """Connected voxels joined into peaks (X-TEC-s)."""
 
-from xtec.peaks.averaging import average_peaks, peak_centroids, peak_maxima, peak_sizes, sum_peaks
-from xtec.peaks.connect import connect
+from xtec.peaks.connect import connect, join
+from xtec.peaks.shards import ShardPeaks, rim, unite
+from xtec.peaks.sums import PeakSums, average_peaks
 
-__all__ = ["average_peaks", "connect", "peak_centroids", "peak_maxima", "peak_sizes", "sum_peaks"]
+__all__ = ["PeakSums", "ShardPeaks", "average_peaks", "connect", "join", "rim", "unite"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+
+from xtec.core.compiled import compiled
 
 
 def connect(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int32]:
@@ -28,39 +30,105 @@ def connect(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int32]
     array, shape (n,), int32
         Number of each voxel's peak, 0..P-1, in the order of the peaks' first voxels.
     """
-    if index.size == 0:
-        return np.empty(0, dtype=np.int32)
-    coordinates = np.stack(np.unravel_index(index, shape))
-    pairs = [_pairs(index, coordinates, offset, shape) for offset in _half_neighbourhood(len(shape))]
-    first, second = np.concatenate(pairs, axis=1)
-    links = sparse.coo_array((np.ones(first.size, dtype=np.int8), (first, second)), (index.size, index.size))
-    _, labels = sparse.csgraph.connected_components(links, directed=False)
-    return _in_order_of_appearance(labels)
+    each_its_own = np.arange(index.size, dtype=np.int32)
+    return _groups(_padded(index, shape), each_its_own, _row_steps(shape), index.size)
 
 
-def _half_neighbourhood(n_dimensions: int) -> list[tuple[int, ...]]:
-    """Offsets to half of the neighbours; the other half are their opposites."""
-    offsets = list(itertools.product((-1, 0, 1), repeat=n_dimensions))
-    return offsets[len(offsets) // 2 + 1 :]
+def join(
+    index: NDArray[np.int64], component: NDArray[np.int32], shape: Sequence[int], n_components: int
+) -> NDArray[np.int32]:
+    """Group components that own neighbouring voxels: peaks that shards have cut become one again.
+
+    Parameters
+    ----------
+    index : array, shape (m,), int64, in any order
+        Flat C-order indices of voxels; those that touch other shards (see `rim`) are enough.
+    component : array, shape (m,)
+        The component that owns each voxel, 0..n_components-1, numbered over all shards.
+    shape : sequence of int
+        Shape of the grid.
+    n_components : int
+        Number of components, with those that own none of the voxels.
+
+    Returns
+    -------
+    array, shape (n_components,), int32
+        Group of each component, 0..G-1, in the order of the groups' first components.
+    """
+    order = np.argsort(index)
+    owner = np.asarray(component, dtype=np.int32)[order]
+    return _groups(_padded(index[order], shape), owner, _row_steps(shape), n_components)
 
 
-def _pairs(
-    index: NDArray[np.int64], coordinates: NDArray[np.int64], offset: tuple[int, ...], shape: Sequence[int]
-) -> NDArray[np.int64]:
-    """Positions (2, m) of voxel pairs that differ by `offset`."""
-    inside = np.ones(index.size, dtype=bool)
-    for along, step, size in zip(coordinates, offset, shape, strict=True):
-        if step:
-            inside &= (along < size - 1) if step > 0 else (along > 0)
-    strides = np.cumprod([1, *shape[:0:-1]])[::-1]
-    target = index[inside] + int(np.dot(offset, strides))
-    position = np.minimum(np.searchsorted(index, target), index.size - 1)
-    found = index[position] == target
-    return np.stack([np.flatnonzero(inside)[found], position[found]])
+def _padded(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int64]:
+    """Flat index in a grid with one more, empty voxel after each row, each plane of rows, and so on.
+
+    A step over the edge of the grid ends in an empty voxel there, never at the other side of the grid.
+    """
+    padded: NDArray[np.int64] = np.array(index, dtype=np.int64)
+    for axis in range(1, len(shape)):
+        padded += index // math.prod(shape[axis:]) * _padded_stride(shape, axis)
+    return padded
 
 
-def _in_order_of_appearance(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    _, first = np.unique(labels, return_index=True)
-    rank = np.empty(first.size, dtype=np.int32)
-    rank[np.argsort(first)] = np.arange(first.size, dtype=np.int32)
-    return rank[labels]
+def _row_steps(shape: Sequence[int]) -> NDArray[np.int64]:
+    """Steps in the padded grid from a row (along the last axis) to half of its neighbours, the later ones."""
+    strides = [_padded_stride(shape, axis) for axis in range(len(shape) - 1)]
+    steps = [sum(step) for step in itertools.product(*((-stride, 0, stride) for stride in strides))]
+    return np.array(steps[len(steps) // 2 + 1 :], dtype=np.int64)
+
+
+def _padded_stride(shape: Sequence[int], axis: int) -> int:
+    return math.prod(size + 1 for size in shape[axis + 1 :])
+
+
+@compiled
+def _groups(
+    index: NDArray[np.int64], component: NDArray[np.int32], row_steps: NDArray[np.int64], n_components: int
+) -> NDArray[np.int32]:
+    """Union-find on the padded grid; as `index` rises, so does the place of its neighbour in each row."""
+    parent = np.arange(n_components).astype(np.int32)
+    n = index.size
+    for i in range(1, n):
+        if index[i] - index[i - 1] == 1:
+            _unite(parent, component[i - 1], component[i])
+    for step in row_steps:
+        start = 0
+        for i in range(n):
+            left = index[i] + step - 1
+            while start < n and index[start] < left:
+                start += 1
+            j = start
+            while j < n and index[j] <= left + 2:
+                _unite(parent, component[i], component[j])
+                j += 1
+    return _numbered(parent)
+
+
+@compiled
+def _unite(parent: NDArray[np.int32], one: int, other: int) -> None:
+    if parent[one] != parent[other]:
+        one, other = _root(parent, one), _root(parent, other)
+        parent[max(one, other)] = min(one, other)
+
+
+@compiled
+def _root(parent: NDArray[np.int32], item: int) -> int:
+    while parent[item] != item:
+        parent[item] = parent[parent[item]]
+        item = parent[item]
+    return item
+
+
+@compiled
+def _numbered(parent: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Number the trees; a parent comes before its children, so one pass is enough."""
+    number = np.empty_like(parent)
+    n_trees = 0
+    for item in range(parent.size):
+        if parent[item] == item:
+            number[item] = n_trees
+            n_trees += 1
+        else:
+            number[item] = number[parent[item]]
+    return number

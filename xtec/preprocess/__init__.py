@@ -2,11 +2,12 @@
 
 from xtec.preprocess.background import find_threshold, parse_threshold
 from xtec.preprocess.masking import MaskRules, usable_voxels
-from xtec.preprocess.rescaling import rescale, varying
+from xtec.preprocess.rescaling import Rescaled, rescale, varying
 from xtec.preprocess.statistics import VoxelSums
 
 __all__ = [
     "MaskRules",
+    "Rescaled",
     "VoxelSums",
     "find_threshold",
     "parse_threshold",

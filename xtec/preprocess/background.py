@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import xlogy
 
 from xtec.core.errors import ConfigError, InputError
+from xtec.core.shards import PartOf, Shards
 from xtec.core.types import BackgroundThreshold, Float64Array
+from xtec.preprocess.spread import Spread, as_pieces, histogram_sums, order_statistic, spread_of
 
 _MAX_STEPS = 100
-_MAX_BINS = 20_000_000
+_MAX_BINS = 2_000_000
 _PLAIN_BINS = 100
 _MODEL_FLOOR = 1e-12
 _TIE = 1e-9
@@ -44,13 +45,13 @@ def parse_threshold(text: str) -> str | float:
     return cutoff
 
 
-def find_threshold(log_mean: Float64Array, method: str | float) -> BackgroundThreshold:
+def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | float) -> BackgroundThreshold:
     """Settle the cutoff on ln of the mean intensities.
 
     Parameters
     ----------
-    log_mean : array, shape (N,), float64
-        ``ln mean_t I`` of every usable voxel.
+    log_mean : array, shape (N,), float64, or Shards of such arrays
+        ``ln mean_t I`` of every usable voxel, in any order.
     method : str or float
         ``kl``, ``simple`` (mean + 2 standard deviations), ``none``, or the cutoff itself.
 
@@ -63,12 +64,14 @@ def find_threshold(log_mean: Float64Array, method: str | float) -> BackgroundThr
     if method == "none":
         nothing = np.empty(0)
         return BackgroundThreshold("none", -np.inf, nothing, nothing, np.nan, np.nan, credible=True)
-    if log_mean.size == 0:
+    pieces = as_pieces(log_mean)
+    spread = spread_of(pieces)
+    if spread.n == 0:
         raise InputError("no voxel has an intensity to judge", hint="another region")
-    width = _bin_width(log_mean)
+    width = _bin_width(pieces, spread)
     if method == "kl":
-        _require_bins(log_mean, width)
-    histogram = LogHistogram.of(log_mean, width)
+        _require_bins(spread, width)
+    histogram = LogHistogram.of(pieces, spread, width)
     if method == "kl":
         index, steps = _descend(histogram)
         cutoff = float(histogram.edges[index])
@@ -78,13 +81,23 @@ def find_threshold(log_mean: Float64Array, method: str | float) -> BackgroundThr
         background = (histogram.mean, histogram.std)
     else:
         steps, cutoff = 0, float(method)
-        below = log_mean[log_mean < cutoff]
-        background = (float(below.mean()), float(below.std())) if below.size else (np.nan, np.nan)
+        below = spread_of(PartOf(pieces, _Below(cutoff)))
+        background = (below.mean, below.std) if below.n else (np.nan, np.nan)
     credible = histogram.mean - histogram.std <= cutoff <= histogram.mean + 2 * histogram.std
     name = method if isinstance(method, str) else "value"
     return BackgroundThreshold(
         name, cutoff, histogram.edges, histogram.density, *background, credible=credible, n_steps=steps
     )
+
+
+@dataclass(frozen=True)
+class _Below:
+    """Values below a cutoff."""
+
+    cutoff: float
+
+    def __call__(self, values: Float64Array) -> Float64Array:
+        return values[values < self.cutoff]
 
 
 @dataclass(frozen=True)
@@ -112,18 +125,16 @@ class LogHistogram:
     cumulative: Float64Array
 
     @classmethod
-    def of(cls, x: Float64Array, width: float) -> LogHistogram:
-        """Bin the values, shape (N,); a hundred bins where the width is of no use."""
-        if not _is_useful(x, width):
-            width = (float(np.ptp(x)) or 1.0) / _PLAIN_BINS
-        n_bins = max(1, int(np.ceil((float(x.max()) - float(x.min())) / width)))
-        counts, edges = np.histogram(x, n_bins)
-        mean = float(x.mean())
-        centred = x - mean
-        bins = (counts, *(np.histogram(x, edges, weights=centred**power)[0] for power in (1, 2)))
+    def of(cls, pieces: Shards[Float64Array], spread: Spread, width: float) -> LogHistogram:
+        """Bin the values; a hundred bins where the width is of no use."""
+        if not _is_useful(spread, width):
+            width = (spread.high - spread.low or 1.0) / _PLAIN_BINS
+        n_bins = max(1, int(np.ceil((spread.high - spread.low) / width)))
+        edges = np.histogram_bin_edges([spread.low, spread.high], n_bins)
+        sums = histogram_sums(pieces, edges, spread.mean)
         cumulative = np.zeros((3, n_bins + 1))
-        np.cumsum(bins, axis=1, out=cumulative[:, 1:])
-        return cls(edges, counts / (x.size * width), width, mean, float(x.std()), cumulative)
+        np.cumsum(sums, axis=1, out=cumulative[:, 1:])
+        return cls(edges, sums[0] / (spread.n * width), width, spread.mean, spread.std, cumulative)
 
     def moments_below(self, index: int) -> tuple[float, float]:
         """Mean and standard deviation of all voxels below an edge (NaN where there are none)."""
@@ -146,27 +157,28 @@ class LogHistogram:
         at, y = self.edges[:index], self.density[:index]
         model = np.exp(-((at - mean) ** 2) / (2 * std**2)) / np.sqrt(2 * np.pi * std**2)
         p = y / (y.sum() * (self.edges[1] - self.edges[0]))
-        return float(np.sum(xlogy(p, p) - xlogy(p, model + _MODEL_FLOOR)))
+        filled = p > 0
+        return float(np.sum(p[filled] * np.log(p[filled] / (model[filled] + _MODEL_FLOOR))))
 
 
-def _bin_width(x: Float64Array) -> float:
+def _bin_width(pieces: Shards[Float64Array], spread: Spread) -> float:
     """Half the Freedman-Diaconis width, from the two order statistics nearest the quartiles."""
-    quartiles = [min(int(np.round(x.size * share)), x.size - 1) for share in (0.25, 0.75)]
-    ordered = np.partition(x, quartiles)
-    return float(ordered[quartiles[1]] - ordered[quartiles[0]]) * float(np.power(x.size, -1 / 3))
+    ranks = (min(int(np.round(spread.n * share)), spread.n - 1) for share in (0.25, 0.75))
+    lower, upper = (order_statistic(pieces, rank, spread) for rank in ranks)
+    return (upper - lower) * float(np.power(spread.n, -1 / 3))
 
 
-def _is_useful(x: Float64Array, width: float) -> bool:
-    return width > 0 and float(np.ptp(x)) / width <= _MAX_BINS
+def _is_useful(spread: Spread, width: float) -> bool:
+    return width > 0 and (spread.high - spread.low) / width <= _MAX_BINS
 
 
-def _require_bins(x: Float64Array, width: float) -> None:
+def _require_bins(spread: Spread, width: float) -> None:
     if not width > 0:
         raise InputError(
             "half of the voxels have the same mean intensity: no background can be told from it",
             hint="--threshold simple, none or a number, or another region",
         )
-    if not _is_useful(x, width):
+    if not _is_useful(spread, width):
         raise InputError(
             "the intensities are so unevenly spread that their histogram has no useful bin width",
             hint="--threshold simple, or a number",

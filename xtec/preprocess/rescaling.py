@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,33 @@ from xtec.core.types import FloatArray, Rescale
 Real = TypeVar("Real", np.float32, np.float64)
 
 
-def rescale(trajectories: NDArray[Real], how: Rescale) -> NDArray[Real]:
+@dataclass(frozen=True)
+class Rescaled(Generic[Real]):
+    """Rescaled trajectories, and what takes them back to intensities.
+
+    Attributes
+    ----------
+    rows : array, shape (n, T)
+    scale, offset : array, shape (n,)
+        ``I = scale * x + offset``; for ``log-mean``, ``I = exp(x + offset)``.
+    how : Rescale
+    """
+
+    rows: NDArray[Real]
+    scale: NDArray[Real]
+    offset: NDArray[Real]
+    how: Rescale
+
+    def intensity(self) -> NDArray[Real]:
+        """The intensities again, to rounding, shape (n, T)."""
+        if self.how is Rescale.NONE:
+            return self.rows
+        if self.how is Rescale.LOG_MEAN:
+            return np.asarray(np.exp(self.rows + self.offset[:, None]))
+        return np.asarray(self.rows * self.scale[:, None] + self.offset[:, None])
+
+
+def rescale(trajectories: NDArray[Real], how: Rescale) -> Rescaled[Real]:
     """Rescale each trajectory over temperature.
 
     Parameters
@@ -25,7 +52,8 @@ def rescale(trajectories: NDArray[Real], how: Rescale) -> NDArray[Real]:
 
     Returns
     -------
-    array, shape (n, T), dtype of the input, dimensionless (except ``none``).
+    Rescaled
+        Of the dtype and memory order of the input; dimensionless (except ``none``).
 
     Raises
     ------
@@ -37,20 +65,25 @@ def rescale(trajectories: NDArray[Real], how: Rescale) -> NDArray[Real]:
     ----------
     Venderley et al., PNAS 119, e2109665119 (2022).
     """
+    dtype = trajectories.dtype
     if how is Rescale.NONE:
-        return trajectories
+        one = np.ones(len(trajectories), dtype)
+        return Rescaled(trajectories, one, np.zeros_like(one), how)
     if how is Rescale.LOG_MEAN:
         _require(bool((trajectories > 0).all()), "log-mean rescaling needs intensities above zero", how)
         logs = np.log(trajectories, dtype=np.float64)
-        return np.asarray(logs - logs.mean(axis=1, keepdims=True), dtype=trajectories.dtype)
-    dtype = trajectories.dtype
-    mean = trajectories.mean(axis=1, keepdims=True, dtype=np.float64)
+        offset = logs.mean(axis=1)
+        rows = (logs - offset[:, None]).astype(dtype)
+        return Rescaled(rows, np.ones_like(rows, shape=len(rows)), offset.astype(dtype), how)
+    offset = trajectories.mean(axis=1, dtype=np.float64)
     if how is Rescale.MEAN:
-        _require(bool((mean > 0).all()), "rescaling by the mean needs mean intensities above zero", how)
-        return np.asarray(trajectories / mean - 1, dtype=dtype)
-    std = trajectories.std(axis=1, keepdims=True, dtype=np.float64)
-    _require(bool((std > 0).all()), "z-score rescaling needs trajectories that vary", how)
-    return np.asarray((trajectories - mean) / std, dtype=dtype)
+        _require(bool((offset > 0).all()), "rescaling by the mean needs mean intensities above zero", how)
+        scale = offset
+    else:
+        scale = trajectories.std(axis=1, dtype=np.float64)
+        _require(bool((scale > 0).all()), "z-score rescaling needs trajectories that vary", how)
+    rows = ((trajectories - offset[:, None]) / scale[:, None]).astype(dtype)
+    return Rescaled(rows, scale.astype(dtype), offset.astype(dtype), how)
 
 
 def _require(holds: bool, what: str, how: Rescale) -> None:

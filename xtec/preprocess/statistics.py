@@ -8,7 +8,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.compiled import compiled
 from xtec.core.types import Float64Array
+
+_TILE = 2048
+"""Voxels whose sums stay in the processor's cache while the temperatures go by."""
+
+
+@compiled
+def _accumulate(rows: NDArray[Any], total: Float64Array, minimum: Float64Array) -> None:
+    """Add rows (T, n) to the sums of their voxels, one temperature after the other."""
+    for start in range(0, rows.shape[1], _TILE):
+        stop = min(start + _TILE, rows.shape[1])
+        sums, least = total[start:stop], minimum[start:stop]
+        for t in range(rows.shape[0]):
+            row = rows[t, start:stop]
+            for voxel in range(row.size):
+                sums[voxel] += np.float64(row[voxel])
+        for t in range(rows.shape[0]):
+            row = rows[t, start:stop]
+            for voxel in range(row.size):
+                least[voxel] = min(least[voxel], np.float64(row[voxel]))
+        for voxel in range(sums.size):
+            if not np.isfinite(sums[voxel]):
+                _mark_nan(rows[:, start + voxel], least, voxel)
+
+
+@compiled
+def _mark_nan(trajectory: NDArray[Any], least: Float64Array, voxel: int) -> None:
+    """Comparisons pass over NaN, so it is looked for where a sum says that there may be one."""
+    least[voxel] = np.inf
+    for intensity in trajectory:
+        if np.isnan(intensity):
+            least[voxel] = np.nan
+            return
+        least[voxel] = min(least[voxel], np.float64(intensity))
 
 
 @dataclass
@@ -40,9 +74,10 @@ class VoxelSums:
     def of_volume(cls, volume: NDArray[Any]) -> VoxelSums:
         """Sums of a block of voxels at all its temperatures, shape (T, ...)."""
         rows = volume.reshape(len(volume), -1)
-        with np.errstate(invalid="ignore"):
-            total = rows.sum(axis=0, dtype=np.float64)
-        return cls(len(rows), total, rows.min(axis=0).astype(np.float64))
+        sums = cls.empty(rows.shape[1])
+        _accumulate(rows, sums.total, sums.minimum)
+        sums.n_temperatures = len(rows)
+        return sums
 
     def add_temperature(self, intensities: NDArray[Any]) -> None:
         """Take in one more temperature of the same voxels, shape (n,)."""

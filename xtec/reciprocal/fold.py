@@ -73,8 +73,9 @@ def zone_position(
     position = np.stack([axis.values[i] for axis, i in zip(axes, along, strict=True)], axis=1)
     reduced = np.abs(position - np.round(position))[:, ::-1]
     cell = np.round(reduced * _BINS).astype(np.int64)
-    cells, which = np.unique(cell, axis=0, return_inverse=True)
-    fullest = cells[np.bincount(which.reshape(-1), weight).argmax()] / _BINS
+    cells = (_BINS // 2 + 1,) * cell.shape[1]
+    population = np.bincount(np.ravel_multi_index(tuple(cell.T), cells), weight)
+    fullest = np.array(np.unravel_index(population.argmax(), cells)) / _BINS
     near = (np.abs(reduced - fullest) <= _NEAR + _SLACK).all(axis=1)
     offset = np.average(reduced[near], axis=0, weights=weight[near])
     # Folding makes every offset positive: next to 0 and 1/2 the mean is drawn inwards.

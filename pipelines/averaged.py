@@ -1,0 +1,148 @@
+"""X-TEC-s: connected voxels are clustered as one, by the mean trajectory of their peak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.axes import Axis
+from xtec.core.shards import Shards
+from xtec.core.types import Float64Array, FloatArray, Rescale
+from xtec.mixture import GaussianMixture
+from xtec.order_parameter import ClusterMoments
+from xtec.peaks import PeakSums, ShardPeaks, connect, rim, unite
+from xtec_pipelines.ingest import Kept, KeptTrajectories
+from xtec_pipelines.plan import ShardPlan
+from xtec_pipelines.voxels import Labelled, loud_enough, note_quiet
+
+
+@dataclass(frozen=True)
+class Connected(Kept):
+    """Kept trajectories of one shard, and the peak of each among the shard's own.
+
+    Attributes
+    ----------
+    peak : array, shape (n,), int32
+    """
+
+    peak: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks of all kept voxels.
+
+    Attributes
+    ----------
+    shards : Shards of Connected
+    sums : PeakSums
+        Of all P peaks, in the order of their first voxels.
+    numbers : list of array
+        For each shard, the number 0..P-1 of each of its own peaks.
+    """
+
+    shards: Shards[Connected]
+    sums: PeakSums
+    numbers: list[NDArray[np.int32]]
+
+
+def find_peaks(kept: KeptTrajectories, axes: Sequence[Axis]) -> Peaks:
+    """Join neighbouring voxels, within shards and across their faces.
+
+    The shards of `kept` are given up: they go on as those of the peaks.
+    """
+    shape = tuple(len(axis) for axis in axes)
+    shards = kept.shards.derive(_Connect(shape))
+    found = shards.map(_Find(tuple(kept.plans), shape, tuple(axis.values for axis in axes)))
+    return Peaks(shards, *unite(list(found), shape))
+
+
+class AveragedPeaks:
+    """Mean trajectories of peaks, rescaled.
+
+    Parameters
+    ----------
+    peaks : Peaks
+    how : Rescale
+    min_std : float
+        Peaks that vary less are left out, with their voxels.
+
+    Raises
+    ------
+    NothingToClusterError
+        If none varies enough.
+    """
+
+    def __init__(self, peaks: Peaks, how: Rescale, min_std: float) -> None:
+        self.peaks = peaks
+        rescaled, self._loud = loud_enough(peaks.sums.mean, how, min_std)
+        note_quiet(len(peaks.sums) - self._loud.size, len(peaks.sums))
+        self.trajectories: FloatArray = rescaled.rows
+
+    def label(self, mixture: GaussianMixture) -> tuple[Labelled, NDArray[np.int16]]:
+        """Labels of all voxels; and of all peaks, shape (P,), 0 where one was left out."""
+        component, certainty = mixture.predict(self.trajectories)
+        n_peaks, k = len(self.peaks.sums), mixture.config.n_components
+        label, probability = np.zeros(n_peaks, np.int16), np.zeros(n_peaks, np.float32)
+        label[self._loud], probability[self._loud] = component + np.int16(1), certainty
+        numbers = self.peaks.numbers
+        work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k)
+        labelled = Labelled.joined(list(self.peaks.shards.map(work)))
+        moments = ClusterMoments.of(self.trajectories, label[self._loud], k)
+        return replace(labelled, rescaled=moments), label
+
+
+@dataclass(frozen=True)
+class _Connect:
+    """Connects the voxels of a shard among themselves."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, kept: Kept) -> Connected:
+        return Connected(kept.number, kept.index, kept.intensity, connect(kept.index, self.shape))
+
+
+@dataclass(frozen=True)
+class _Find:
+    """Sums over the peaks of a shard, and its voxels that may touch other shards."""
+
+    plans: tuple[ShardPlan, ...]
+    shape: tuple[int, ...]
+    coordinates: tuple[Float64Array, ...]
+
+    def __call__(self, shard: Connected) -> ShardPeaks:
+        outer = rim(shard.index, self.shape, self.plans[shard.number].blocks)
+        sums = PeakSums.of(shard.index, shard.intensity, shard.peak, self.coordinates)
+        return ShardPeaks(sums, shard.index[outer], shard.peak[outer])
+
+
+@dataclass(frozen=True)
+class _Label:
+    """Gives the voxels of a shard the labels of their peaks.
+
+    Attributes
+    ----------
+    label, probability : list of array
+        For each shard, of each of its own peaks; label 0 leaves a peak out.
+    n_clusters : int
+    """
+
+    label: list[NDArray[np.int16]]
+    probability: list[NDArray[np.float32]]
+    n_clusters: int
+
+    def __call__(self, shard: Connected) -> Labelled:
+        label = self.label[shard.number][shard.peak]
+        clustered = np.flatnonzero(label)
+        intensity = ClusterMoments.of(shard.intensity, label, self.n_clusters)
+        return Labelled(
+            shard.index[clustered],
+            label[clustered],
+            self.probability[shard.number][shard.peak[clustered]],
+            shard.intensity.mean(axis=1, dtype=np.float64)[clustered].astype(np.float32),
+            intensity,
+            intensity,
+        )

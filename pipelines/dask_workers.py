@@ -1,0 +1,160 @@
+"""Workers that are processes, on this machine or on a cluster: Dask's.
+
+What a worker makes stays in its memory as a future. Should the worker die, Dask makes it again on another,
+from the plan it came from: that costs time, not the result.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic
+
+from distributed import Client, Future, LocalCluster, as_completed
+from distributed.scheduler import KilledWorker
+
+from xtec.core.errors import BackendUnavailableError
+from xtec.core.shards import Item, Other, Outcome
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 30
+"""Seconds to wait for a scheduler to answer."""
+
+
+class DaskWorkers:
+    """Workers of a Dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.n = max(sum(client.nthreads().values()), 1)
+
+    def __enter__(self) -> DaskWorkers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster; end it if it is ours."""
+        cluster = self.client.cluster
+        self.client.close()
+        if cluster is not None:
+            cluster.close()
+
+    def make(
+        self,
+        function: Callable[[Any], Item],
+        plans: Sequence[Any],
+        done: Callable[[int], None] = lambda _: None,
+    ) -> DaskShards[Item]:
+        """Make a shard of each plan; `done` is told the number of each as it is finished."""
+        futures = self._submit(function, plans)
+        numbers = {future.key: number for number, future in enumerate(futures)}
+        for future in as_completed(futures, loop=self.client.loop):
+            _outcome(future, keep=True)
+            done(numbers[future.key])
+        return DaskShards(self, futures)
+
+    def _submit(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Future]:
+        name = type(function).__name__.strip("_").lower()
+        return self.client.map(function, arguments, key=f"xtec-{name}", pure=False)
+
+
+class DaskShards(Generic[Item]):
+    """Shards in the memory of Dask workers."""
+
+    def __init__(self, workers: DaskWorkers, futures: list[Future]) -> None:
+        self._workers = workers
+        self._futures = futures
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    def map(self, function: Callable[[Item], Outcome]) -> Iterator[Outcome]:
+        """Apply a function to every shard where it is; outcomes come home in order."""
+        outcomes = self._workers._submit(function, self._futures)[::-1]
+        while outcomes:
+            yield _outcome(outcomes.pop())
+
+    def derive(self, function: Callable[[Item], Other]) -> DaskShards[Other]:
+        """Make every shard into another on the worker that has it."""
+        made = self._workers._submit(function, self._futures)
+        self._futures = []
+        for future in made:
+            _outcome(future, keep=True)
+        return DaskShards(self._workers, made)
+
+
+def _outcome(future: Future, *, keep: bool = False) -> Any:
+    """What a task gave (nothing if it is to stay where it is), or the error that it raised."""
+    try:
+        if not keep:
+            return future.result()
+        error = future.exception()
+    except KilledWorker as killed:
+        error = killed
+    if isinstance(error, KilledWorker):
+        raise BackendUnavailableError(
+            "the same work has cost several Dask workers their lives",
+            hint="their logs say why; memory usually: more of it a worker, or a lower --memory-limit",
+        ) from error
+    if error is not None:
+        raise error
+    return None
+
+
+def local_processes(n: int, memory_bytes: int, scratch: Path) -> DaskWorkers:
+    """Worker processes on this machine, one thread each, with equal shares of the memory."""
+    cluster = LocalCluster(
+        n_workers=n,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=memory_bytes // n,
+        dashboard_address="localhost:0",
+        local_directory=str(scratch),
+        silence_logs=logging.ERROR,
+    )
+    return DaskWorkers(Client(cluster, set_as_default=False))
+
+
+def connect_to(scheduler: str, n: int | None) -> DaskWorkers:
+    """A running Dask cluster, by the address of its scheduler or the JSON file the scheduler writes.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If it does not answer, has no workers, or they cannot import this package.
+    """
+    where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
+    try:
+        client = Client(**where, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise BackendUnavailableError(
+            f"no Dask scheduler answers at {scheduler} ({error})",
+            hint="start one (dask scheduler), or --scheduler threads",
+        ) from error
+    logger.info("waiting for Dask workers at %s", scheduler)
+    try:
+        client.wait_for_workers(n or 1, timeout=None if n else _PATIENCE)
+        client.submit(_imports).result()
+    except (TimeoutError, ImportError) as error:
+        client.close()
+        lack = "no workers" if isinstance(error, TimeoutError) else "workers that lack xtec-pipeline"
+        raise BackendUnavailableError(
+            f"the Dask cluster at {scheduler} has {lack}",
+            hint="start dask worker in an environment like this one; --workers N waits for so many",
+        ) from error
+    return DaskWorkers(client)
+
+
+def _imports() -> str:
+    import xtec_pipelines.ingest
+
+    return xtec_pipelines.ingest.__name__

@@ -1,0 +1,185 @@
+"""X-TEC-d: every kept voxel is clustered on its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core.errors import NothingToClusterError
+from xtec.core.shards import PartOf, Shards
+from xtec.core.types import Float64Array, FloatArray, Rescale
+from xtec.mixture import GaussianMixture, Labeller
+from xtec.order_parameter import ClusterMoments
+from xtec.preprocess import Rescaled, rescale, varying
+from xtec_pipelines.ingest import Kept
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What clustering says of the voxels, and of what was clustered.
+
+    Attributes
+    ----------
+    index : array, shape (n,), int64
+        Voxels by rising flat index.
+    label : array, shape (n,), int16
+        1..K.
+    probability : array, shape (n,), float32
+    brightness : array, shape (n,), float32
+        Mean intensity.
+    rescaled, intensity : ClusterMoments
+        Of the trajectories clustered, and of the voxels' intensities.
+    """
+
+    index: NDArray[np.int64]
+    label: NDArray[np.int16]
+    probability: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+    rescaled: ClusterMoments
+    intensity: ClusterMoments
+
+    @classmethod
+    def joined(cls, parts: Sequence[Labelled]) -> Labelled:
+        """Of several shards together."""
+        columns = ("index", "label", "probability", "brightness")
+        index, *others = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
+        order = np.argsort(index, kind="stable")
+        rescaled, intensity = parts[0].rescaled, parts[0].intensity
+        for part in parts[1:]:
+            rescaled, intensity = rescaled.merge(part.rescaled), intensity.merge(part.intensity)
+        return cls(index[order], *(column[order] for column in others), rescaled, intensity)
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """Rescaled trajectories of one shard; the fields of `Rescaled` with the voxels' index."""
+
+    index: NDArray[np.int64]
+    rows: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+    n_quiet: int
+
+
+class Voxels:
+    """Kept voxels, rescaled.
+
+    Parameters
+    ----------
+    kept : Shards of Kept
+        Given up: their place is taken by rescaled trajectories.
+    how : Rescale
+    min_std : float
+        Trajectories that vary less are left out.
+
+    Raises
+    ------
+    NothingToClusterError
+        If none varies enough.
+    """
+
+    def __init__(self, kept: Shards[Kept], how: Rescale, min_std: float) -> None:
+        self.how = how
+        self._shards = kept.derive(_Scale(how, min_std))
+        sizes = np.array(list(self._shards.map(_sizes)))
+        note_quiet(int(sizes[:, 1].sum()), int(sizes.sum()))
+
+    @property
+    def trajectories(self) -> Shards[FloatArray]:
+        """What is clustered."""
+        return PartOf(self._shards, attrgetter("rows"))
+
+    def label(self, mixture: GaussianMixture) -> Labelled:
+        """Labels of all voxels."""
+        return Labelled.joined(list(self._shards.map(_Label(Labeller(mixture.parameters), self.how))))
+
+
+def note_quiet(n_quiet: int, n: int) -> None:
+    """Say how many trajectories were left out.
+
+    Raises
+    ------
+    NothingToClusterError
+        If that was all of them.
+    """
+    if n_quiet:
+        logger.warning("%d of %d trajectories left out: they vary too little", n_quiet, n)
+    if n_quiet == n:
+        raise NothingToClusterError("no trajectory varies enough", hint="a lower --min-std")
+
+
+def loud_enough(
+    intensity: FloatArray, how: Rescale, min_std: float
+) -> tuple[Rescaled[Any], NDArray[np.intp]]:
+    """Rescaled trajectories, and which of all they are: those that vary enough."""
+    loud = np.arange(len(intensity))
+    if how is Rescale.ZSCORE:
+        loud = np.flatnonzero(intensity.std(axis=1, dtype=np.float64) > 0)
+    rescaled = rescale(_chosen(intensity, loud), how)
+    if min_std > 0:
+        enough = np.flatnonzero(varying(rescaled.rows, min_std))
+        loud = loud[enough]
+        rescaled = Rescaled(
+            _chosen(rescaled.rows, enough), rescaled.scale[enough], rescaled.offset[enough], how
+        )
+    return rescaled, loud
+
+
+def _chosen(rows: FloatArray, which: NDArray[np.intp]) -> FloatArray:
+    """Some rows, in the same memory order; all of them without a copy."""
+    return rows if which.size == len(rows) else np.take(rows.T, which, axis=1).T
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Rescales the trajectories of a shard."""
+
+    how: Rescale
+    min_std: float
+
+    def __call__(self, kept: Kept) -> _Scaled:
+        brightness: Float64Array = kept.intensity.mean(axis=1, dtype=np.float64)
+        rescaled, loud = loud_enough(kept.intensity, self.how, self.min_std)
+        return _Scaled(
+            kept.index[loud],
+            rescaled.rows,
+            rescaled.scale,
+            rescaled.offset,
+            brightness[loud].astype(np.float32),
+            kept.index.size - loud.size,
+        )
+
+
+@dataclass(frozen=True)
+class _Label:
+    """Labels the voxels of a shard."""
+
+    component_of: Labeller
+    how: Rescale
+
+    def __call__(self, shard: _Scaled) -> Labelled:
+        component, probability = self.component_of(shard.rows)
+        label, k = component + np.int16(1), self.component_of.parameters.n_components
+        intensity = Rescaled(shard.rows, shard.scale, shard.offset, self.how).intensity()
+        return Labelled(
+            shard.index,
+            label,
+            probability,
+            shard.brightness,
+            ClusterMoments.of(shard.rows, label, k),
+            ClusterMoments.of(intensity, label, k),
+        )
+
+
+def _sizes(shard: _Scaled) -> tuple[int, int]:
+    """Trajectories that are clustered, and left out."""
+    return shard.index.size, shard.n_quiet

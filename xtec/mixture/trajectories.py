@@ -1,0 +1,231 @@
+"""Trajectories wherever they are: an array, several of them, or shards in other places."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xtec.core import parallel
+from xtec.core.backend import namespace
+from xtec.core.errors import DegenerateMixtureError
+from xtec.core.shards import PartOf, Shards
+from xtec.core.types import Float64Array, FloatArray
+from xtec.mixture.fused import Frame, precision
+from xtec.mixture.moments import ComponentMoments
+
+Outcome = TypeVar("Outcome")
+Blocks = FloatArray | Sequence[FloatArray] | Shards[FloatArray]
+
+RELATIVE_FLOOR = 1e-6
+"""Smallest variance of a component, as a share of the data's variance at that temperature."""
+
+_ROWS = 8192
+"""Rows converted to float64 at a time."""
+
+_PIECES = 4
+"""An array in memory is cut into a multiple of so many pieces, for threads to share."""
+
+_PIECE = 16_384
+"""Rows of a piece, about; less than twice as many are not worth a second thread."""
+
+
+class Trajectories:
+    """Trajectories in shards, with the data's own mean and variance; they are never copied as a whole.
+
+    Parameters
+    ----------
+    data : array, shape (n, T), sequence of such arrays, or Shards of them
+        float32 or float64; their order does not matter but for rounding. Sums are fastest over arrays in
+        Fortran order.
+
+    Attributes
+    ----------
+    n, n_features : int
+    mean, variance : array, shape (T,), float64
+    dtype : dtype
+        Precision of sums over diagonal components.
+    compiled : bool
+        Whether all are NumPy arrays.
+    """
+
+    def __init__(self, data: Blocks) -> None:
+        self._shards = as_shards(data)
+        surveys = list(self._shards.map(_survey))
+        self._sizes = np.array([one.n for one in surveys])
+        self._keys = [one.key for one in surveys]
+        self.n_features = surveys[0].moments.mean.shape[1]
+        self.dtype = precision(np.result_type(*(one.dtype for one in surveys)))
+        self.compiled = all(one.compiled for one in surveys)
+        moments = ComponentMoments.empty(1, self.n_features, full=False)
+        for one in surveys:
+            moments = moments.merge(one.moments)
+        self.mean: Float64Array = moments.mean[0]
+        self.variance: Float64Array = moments.scatter[0] / max(self.n, 1)
+        self.frame = Frame.of(self.mean, self.variance)
+
+    @property
+    def n(self) -> int:
+        """Number of trajectories."""
+        return int(self._sizes.sum())
+
+    @property
+    def floor(self) -> Float64Array:
+        """Smallest variance a component may have at each temperature, shape (T,)."""
+        return np.asarray(RELATIVE_FLOOR * np.maximum(self.variance, 1e-6 * self.variance.mean()))
+
+    def require_spread(self) -> None:
+        """Refuse to go on without any variance: a mixture of them has no finite likelihood.
+
+        Raises
+        ------
+        DegenerateMixtureError
+            If all trajectories are the same.
+        """
+        if not self.variance.any():
+            raise DegenerateMixtureError(
+                "all trajectories are the same: there is nothing to cluster",
+                hint="another --rescale or region",
+            )
+
+    def map(self, function: Callable[[Any], Outcome]) -> Iterator[Outcome]:
+        """Apply a picklable function to every array (n_i, T), where it is; outcomes in order."""
+        return self._shards.map(function)
+
+    def batch(self, number: int, n_batches: int) -> Trajectories:
+        """One of several batches, each with its share of every shard; mean and variance are those of all."""
+        batch = copy.copy(self)
+        batch._shards = PartOf(self._shards, _Share(number, n_batches))
+        batch._sizes = self._sizes * (number + 1) // n_batches - self._sizes * number // n_batches
+        return batch
+
+    def sample(self, rng: np.random.Generator, size: int) -> Trajectories:
+        """Some of the trajectories, without repetition, in their order; not all of them the same.
+
+        Which ones depends on the generator and the order of all trajectories, not on how they are split.
+        """
+        chosen = np.sort(rng.choice(self.n, min(self.n, size), replace=False))
+        starts = np.cumsum(self._sizes) - self._sizes
+        parts = np.split(chosen, np.searchsorted(chosen, starts[1:]))
+        local = {key: part - start for key, part, start in zip(self._keys, parts, starts, strict=True)}
+        sample = Trajectories(np.asfortranarray(np.concatenate(list(self.map(_Choice(local))))))
+        sample.require_spread()
+        return sample
+
+    def rows(self) -> Float64Array:
+        """All trajectories, shape (n, T), float64."""
+        return np.concatenate(list(self.map(_as_float64)))
+
+
+def as_shards(data: Blocks) -> Shards[FloatArray]:
+    """Arrays in this process are cut into pieces for its threads; shards are left as they are."""
+    if isinstance(data, Shards):
+        return data
+    return _Pieces(data if isinstance(data, list | tuple) else [data])
+
+
+def centred_rows(block: Any, centre: Float64Array) -> Iterator[Any]:
+    """Rows in float64 with a centre subtracted, a few thousand at a time, in the block's own namespace."""
+    xp = namespace(block)
+    for start in range(0, len(block), _ROWS):
+        yield xp.asarray(block[start : start + _ROWS], dtype=xp.float64) - xp.asarray(centre)
+
+
+class _Pieces:
+    """Pieces of arrays in this process, worked on by as many threads as there are cores."""
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self._pieces = [piece for array in arrays for piece in _cut(array)]
+        self._n_threads = min(parallel.n_cores(), len(self._pieces))
+        self._pool = ThreadPoolExecutor(self._n_threads) if self._n_threads > 1 else None
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def map(self, function: Callable[[Any], Outcome]) -> Iterator[Outcome]:
+        """Apply a function to every piece; outcomes in order."""
+        if self._pool is None:
+            return map(function, self._pieces)
+        outcomes: dict[int, Outcome] = {}
+        numbers = iter(range(len(self._pieces)))
+
+        def work() -> None:
+            """Take the next piece as long as there is one: cheaper than handing out each."""
+            for number in numbers:
+                outcomes[number] = function(self._pieces[number])
+
+        for job in [self._pool.submit(work) for _ in range(self._n_threads)]:
+            job.result()
+        return (outcomes[number] for number in range(len(self._pieces)))
+
+    def derive(self, function: Callable[[Any], Any]) -> _Pieces:
+        """Make every piece into another."""
+        return _Pieces(list(self.map(function)))
+
+
+def _cut(array: Any) -> list[Any]:
+    n = len(array)
+    if n < 2 * _PIECE:
+        return [array]
+    count = _PIECES * -(-n // (_PIECES * _PIECE))
+    edges = [n * number // count for number in range(count + 1)]
+    return [array[low:high] for low, high in itertools.pairwise(edges)]
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What is to be known of a shard; `key` tells it from others wherever it is."""
+
+    n: int
+    dtype: Any
+    compiled: bool
+    moments: ComponentMoments
+    key: bytes
+
+
+def _survey(block: Any) -> _Survey:
+    n, n_features = block.shape
+    xp = namespace(block)
+    moments = ComponentMoments.empty(1, n_features, full=False)
+    for rows in centred_rows(block, np.zeros(n_features)):
+        mean = xp.mean(rows, axis=0)
+        scatter = xp.sum((rows - mean) ** 2, axis=0)
+        moments = moments.merge(ComponentMoments(np.array([float(len(rows))]), mean[None], scatter[None]))
+    return _Survey(n, block.dtype, isinstance(block, np.ndarray), moments, _key(block))
+
+
+def _key(block: Any) -> bytes:
+    few = np.ascontiguousarray(block[:: max(1, len(block) // 64)])
+    return hashlib.blake2b(few.tobytes(), key=len(block).to_bytes(8, "big"), digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Takes the chosen rows of a shard."""
+
+    rows: dict[bytes, NDArray[np.intp]]
+
+    def __call__(self, block: Any) -> Any:
+        return block[self.rows[_key(block)]]
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Takes one of several equal parts of a shard."""
+
+    number: int
+    of: int
+
+    def __call__(self, block: Any) -> Any:
+        return block[len(block) * self.number // self.of : len(block) * (self.number + 1) // self.of]
+
+
+def _as_float64(block: Any) -> Float64Array:
+    return np.asarray(block, dtype=np.float64)
