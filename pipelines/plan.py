@@ -30,6 +30,9 @@ _SHARDS = 64
 _CHUNK_ENTRY = 16
 """Bytes that the place of a chunk in its file takes."""
 
+_LOST = 0.06
+"""Share of the limit that freed memory takes until the allocator uses it again."""
+
 _RESULT_BYTES = 48
 """Bytes of results (index, label, probability, brightness, and their sorting) for each kept voxel."""
 
@@ -97,7 +100,7 @@ class RunPlan:
     @property
     def store_bytes(self) -> int:
         """Memory for what is held of the shards; the rest goes to the scratch folder."""
-        return max(self.limit - self.fixed_bytes - self.result_bytes, 0)
+        return max(self.limit - int(_LOST * self.limit) - self.fixed_bytes - self.result_bytes, 0)
 
     @property
     def spilled_bytes(self) -> int:
