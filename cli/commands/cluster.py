@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def run_and_show(settings: Settings, config: Any) -> None:
     from xtec_pipelines.run_folder import summary
 
     settings.start_logging()
+    finished = Path(config.output) / "summary.json"
+    if config.resume and finished.exists():
+        if settings.json:
+            show_json({"run": config.output, **json.loads(finished.read_text(encoding="utf-8"))})
+        else:
+            click.echo(f"{config.output}: finished already; --force repeats it")
+        return
     with terminal_progress(settings) as progress:
         run = run_cluster(config, progress)
     if settings.json:

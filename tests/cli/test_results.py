@@ -353,6 +353,17 @@ class TestRepeat:
             assert done.code == 0, done.stderr
         assert_identical(tmp_path / "a", tmp_path / "b")
 
+    def test_resuming_a_finished_run_does_nothing(
+        self, tiny: Path, tmp_path: Path, run_cli: Callable[..., object]
+    ) -> None:
+        command = ("cluster", tiny, "-o", tmp_path / "a", "-k", 3, "--no-figures", "--resume")
+        assert run_cli(*command).code == 0
+        written = (tmp_path / "a" / "results.nxs").stat().st_mtime_ns
+        again = run_cli(*command)
+        assert (again.code, "finished already" in again.stdout) == (0, True)
+        assert (tmp_path / "a" / "results.nxs").stat().st_mtime_ns == written
+        assert json.loads(run_cli(*command, "--json").stdout)["n_clusters"] == 3
+
     def test_stacked_and_folder_layout_agree(self, tmp_path: Path, run_cli: Callable[..., object]) -> None:
         for layout, name in (("stacked", "one.nxs"), ("nxrefine", "many")):
             assert run_cli("simulate", "tiny", "-o", tmp_path / name, "--layout", layout).code == 0
