@@ -168,7 +168,8 @@ def _fit(
         data = Trajectories(trajectories)
         state = None if journal is None else journal.mixture()
         if state is None:
-            state = model.search(data).best
+            # A longer step that is pending cannot be saved, so neither this run nor one resumed from here takes it.
+            state = replace(model.search(data).best, before=None)
             after_each(state)
         return model.fit(data, state=state, save=after_each)
 
