@@ -168,7 +168,7 @@ def _fit(
         data = Trajectories(trajectories)
         state = None if journal is None else journal.mixture()
         if state is None:
-            # A longer step that is pending cannot be saved, so neither this run nor one resumed from here takes it.
+            # A pending longer step cannot be saved: neither this run nor one resumed from here takes it.
             state = replace(model.search(data).best, before=None)
             after_each(state)
         return model.fit(data, state=state, save=after_each)
