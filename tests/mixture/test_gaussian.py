@@ -181,8 +181,8 @@ def test_reordered_parameters_are_the_same_mixture_with_other_numbers():
 def test_the_unit_does_not_matter(covariance_type, exponent, dtype):
     """Powers of two scale without rounding: the same clusters, the likelihood moved by -T ln(scale)."""
     rows, _ = separated(9, n=300)
-    rows = rows.astype(np.float32)
-    scaled = (rows.astype(dtype) * dtype(2.0**exponent)).astype(dtype)
+    rows = rows.astype(np.float32).astype(dtype)
+    scaled = (rows * dtype(2.0**exponent)).astype(dtype)
     here, there = fit(rows, 4, covariance_type, n_init=4), fit(scaled, 4, covariance_type, n_init=4)
     assert_sound(there, scaled)
     np.testing.assert_array_equal(there.predict(scaled)[0], here.predict(rows)[0])

@@ -14,7 +14,7 @@ from xtec.core.shards import Shards
 from xtec.core.types import CovarianceType
 from xtec.mixture import GaussianMixture, Labeller, MixtureConfig
 from xtec.mixture.em import expect, run_em
-from xtec.mixture.starts import draw_start, random_centres
+from xtec.mixture.starts import Sample, draw_start, random_centres
 from xtec.mixture.trajectories import Trajectories
 
 
@@ -55,8 +55,7 @@ def splits(rows):
 
 def start_of(data, covariance_type, k=3):
     sample = data.sample(np.random.default_rng(1), 2000)
-    share = random_centres(sample.rows(), k, np.random.default_rng(2))
-    return draw_start(sample, share, covariance_type)
+    return draw_start(Sample(sample), random_centres, k, covariance_type, np.random.default_rng(2))
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])

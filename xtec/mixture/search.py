@@ -2,8 +2,9 @@
 
 A single start, of whatever kind, often ends in an inferior optimum. So many starts are run on a sample;
 those that reach the same optimum count once; and because the best on a sample is not always the best on the
-whole, the best few optima are judged on all trajectories. No start is given up early: the optimum that is
-best on the whole is often behind on a sample, and further behind after a few iterations.
+whole, the best few optima are judged on all trajectories, but for those that the sample rules out. No start is given up
+early: the optimum that is best on the whole is often behind on a sample, and further behind after a few
+iterations.
 
 With fewer trajectories than free parameters the likelihood ranks overfits: it prefers components that differ
 in the width of their noise to components that differ in shape. There optima are found, and compared, with one
@@ -15,15 +16,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from xtec.core import parallel
-from xtec.core.types import CovarianceType, Float64Array
-from xtec.mixture.em import EMState, recast, run_em
+from xtec.core.types import CovarianceType
+from xtec.mixture.em import EMState, recast, responsibilities, run_em
 from xtec.mixture.parameters import free_parameters
-from xtec.mixture.starts import KINDS, Shares, draw_start
+from xtec.mixture.starts import KINDS, Draw, Sample, draw_start
 from xtec.mixture.trajectories import Trajectories
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,9 @@ _SAME_OPTIMUM = 1e-3
 """Optima are the same if their mean log-likelihoods are closer than this, and their weights nearly equal."""
 
 _SAME_WEIGHTS = 0.01
+
+_STANDARD_ERRORS = 6.0
+"""An optimum this far below the best, on the sample, is not judged on all trajectories."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,15 @@ def search(
             data.n,
         )
     with parallel.one_blas_thread():
-        run = _RunOnSample(data.sample(rng, SAMPLE), n_components, working_type, max(tol, _GAIN))
+        sample = Sample(data.sample(rng, SAMPLE))
+        run = _RunOnSample(sample, n_components, working_type, max(tol, _GAIN))
         kinds = [KINDS[number % len(KINDS)] for number in range(n_init)]
         with ThreadPoolExecutor(parallel.n_cores()) as threads:
             runs = _ranked(threads.map(run, kinds, rng.spawn(n_init)))
+        finalists = _distinct(runs)[:_FINALISTS]
         trials = _ranked(
             run_em(data, one.parameters, tol=tol, max_iter=min(max_iter, _TRIAL_ITERATIONS), accelerate=True)
-            for one in _distinct(runs)[:_FINALISTS]
+            for one in _in_doubt(sample, finalists)
         )
         best, others = trials[0], tuple(one.log_likelihood for one in trials[1:])
         if simple and covariance_type is not working_type:
@@ -108,16 +114,18 @@ def search(
     return Candidates(best, others)
 
 
+@dataclass(frozen=True)
 class _RunOnSample:
     """Draws a start and follows it, in one thread."""
 
-    def __init__(self, sample: Trajectories, n_components: int, kind: CovarianceType, tol: float) -> None:
-        self.sample, self.n_components, self.covariance_type, self.tol = sample, n_components, kind, tol
-        self.rows: Float64Array = sample.rows()
+    sample: Sample
+    n_components: int
+    covariance_type: CovarianceType
+    tol: float
 
-    def __call__(self, shares: Shares, rng: np.random.Generator) -> EMState:
-        start = draw_start(self.sample, shares(self.rows, self.n_components, rng), self.covariance_type)
-        return run_em(self.sample, start, tol=self.tol, max_iter=_ITERATIONS, accelerate=True)
+    def __call__(self, draw: Draw, rng: np.random.Generator) -> EMState:
+        start = draw_start(self.sample, draw, self.n_components, self.covariance_type, rng)
+        return run_em(self.sample.trajectories, start, tol=self.tol, max_iter=_ITERATIONS, accelerate=True)
 
 
 def _ranked(runs: Iterable[EMState]) -> list[EMState]:
@@ -132,6 +140,20 @@ def _distinct(runs: Iterable[EMState]) -> list[EMState]:
         if not any(_same_optimum(run, other) for other in kept):
             kept.append(run)
     return kept
+
+
+def _in_doubt(sample: Sample, runs: list[EMState]) -> list[EMState]:
+    """Leave out what the sample shows to be worse than the first, beyond what its size leaves open."""
+    if len(runs) == 1:
+        return runs
+    mean = sample.trajectories.mean
+    densities = [
+        responsibilities(sample.rows, replace(run.parameters, means=run.parameters.means - mean))[1]
+        for run in runs
+    ]
+    deficits = [densities[0] - density for density in densities[1:]]
+    certain = [lost.mean() * np.sqrt(lost.size) > _STANDARD_ERRORS * lost.std() for lost in deficits]
+    return [runs[0], *(run for run, out in zip(runs[1:], certain, strict=True) if not out)]
 
 
 def _same_optimum(some: EMState, other: EMState) -> bool:

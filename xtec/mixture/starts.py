@@ -8,92 +8,124 @@ let differences in width decide.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
 from xtec.core.types import CovarianceType, Float64Array
 from xtec.mixture.covariance import estimate
+from xtec.mixture.em import expect
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.trajectories import Trajectories
 
-Shares = Callable[[Float64Array, int, np.random.Generator], Float64Array]
-"""Gives responsibilities, shape (m, K), of K components for a sample of shape (m, T)."""
-
 _LLOYD_STEPS = 10
 
+_NARROW = 1e-6
+"""Width that leaves each trajectory to the nearest centre, as a share of the sample's variance."""
 
-def random_centres(sample: Float64Array, k: int, rng: np.random.Generator) -> Float64Array:
+
+class Sample:
+    """Some trajectories to draw starts from.
+
+    Parameters
+    ----------
+    trajectories : Trajectories
+        m of them.
+    """
+
+    def __init__(self, trajectories: Trajectories) -> None:
+        self.trajectories = trajectories
+
+    @cached_property
+    def rows(self) -> Float64Array:
+        """Differences from the mean, shape (m, T)."""
+        return self.trajectories.rows() - self.trajectories.mean
+
+    def parts(self, centres: Float64Array, *, full: bool) -> ComponentMoments:
+        """Moments of what is nearest to each centre, shape (K, T), all of them less the mean.
+
+        One step of k-means, which is one of EM with components that are alike and narrow.
+        """
+        k = len(centres)
+        width = np.full(centres.shape, _NARROW * self.trajectories.variance.mean())
+        alike = MixtureParameters(
+            np.full(k, 1 / k), centres + self.trajectories.mean, width, CovarianceType.DIAG
+        )
+        moments = expect(self.trajectories, alike, full=full).moments
+        return ComponentMoments(moments.weight, moments.mean - self.trajectories.mean, moments.scatter)
+
+
+Draw = Callable[[Sample, int, np.random.Generator, bool], ComponentMoments]
+"""Draws K components, as moments less the sample's mean; the last argument asks for full scatter."""
+
+
+def random_centres(sample: Sample, k: int, rng: np.random.Generator, full: bool) -> ComponentMoments:
     """Each trajectory to the nearest of K random ones."""
-    return _to_nearest(sample, sample[rng.choice(len(sample), k, replace=False)])
+    return sample.parts(sample.rows[rng.choice(len(sample.rows), k, replace=False)], full=full)
 
 
-def spread_centres(sample: Float64Array, k: int, rng: np.random.Generator) -> Float64Array:
+def spread_centres(sample: Sample, k: int, rng: np.random.Generator, full: bool) -> ComponentMoments:
     """Each trajectory to the nearest of K far from each other (k-means++)."""
-    return _to_nearest(sample, _plus_plus(sample, k, rng))
+    return sample.parts(_plus_plus(sample.rows, k, rng), full=full)
 
 
-def settled_centres(sample: Float64Array, k: int, rng: np.random.Generator) -> Float64Array:
+def settled_centres(sample: Sample, k: int, rng: np.random.Generator, full: bool) -> ComponentMoments:
     """Spread centres after a few steps of Lloyd's k-means."""
-    share = spread_centres(sample, k, rng)
+    centres = _plus_plus(sample.rows, k, rng)
     for _ in range(_LLOYD_STEPS):
-        size = share.sum(axis=0)
-        share = _to_nearest(sample, (share.T @ sample)[size > 0] / size[size > 0, None], k)
-    return share
+        part = sample.parts(centres, full=False)
+        centres = np.where(part.weight[:, None] > 0, part.mean, centres)
+    return sample.parts(centres, full=full)
 
 
-def random_shares(sample: Float64Array, k: int, rng: np.random.Generator) -> Float64Array:
+def random_shares(sample: Sample, k: int, rng: np.random.Generator, full: bool) -> ComponentMoments:
     """A random share of each trajectory to every component."""
-    share = rng.random((len(sample), k))
-    return np.asarray(share / share.sum(axis=1, keepdims=True))
+    share = rng.random((len(sample.rows), k))
+    return ComponentMoments.of_block(sample.rows, share / share.sum(axis=1, keepdims=True), full=full)
 
 
-KINDS: tuple[Shares, ...] = (random_centres, spread_centres, random_centres, settled_centres, random_shares)
+KINDS: tuple[Draw, ...] = (random_centres, spread_centres, random_centres, settled_centres, random_shares)
 """Taken in turn; random trajectories come twice because they find the best optimum most often."""
 
 
 def draw_start(
-    sample: Trajectories, share: Float64Array, covariance_type: CovarianceType
+    sample: Sample, draw: Draw, k: int, covariance_type: CovarianceType, rng: np.random.Generator
 ) -> MixtureParameters:
-    """Mixture from responsibilities; components with less than two trajectories get the width of all.
+    """Draw a mixture to start from; components with less than two trajectories get the width of all.
 
     Parameters
     ----------
-    sample : Trajectories
-        m of them.
-    share : array, shape (m, K)
+    sample : Sample
+    draw : Draw
+        One of `KINDS`.
+    k : int
+        Number of components.
     covariance_type : CovarianceType
+    rng : numpy Generator
     """
-    full = has_full_scatter(covariance_type)
-    rows = sample.rows() - sample.mean
-    moments = ComponentMoments.of_block(rows, share, full=full)
+    full, data = has_full_scatter(covariance_type), sample.trajectories
+    moments = draw(sample, k, rng, full)
     weight, scatter = np.maximum(moments.weight, 1.0), moments.scatter.copy()
-    scatter[moments.weight < 2] = np.diag(sample.variance) if full else sample.variance
-    start = ComponentMoments(weight, moments.mean + sample.mean, scatter)
-    return estimate(start, covariance_type, sample.floor)
+    scatter[moments.weight < 2] = np.diag(data.variance) if full else data.variance
+    start = ComponentMoments(weight, moments.mean + data.mean, scatter)
+    return estimate(start, covariance_type, data.floor)
 
 
-def _plus_plus(sample: Float64Array, k: int, rng: np.random.Generator) -> Float64Array:
+def _plus_plus(rows: Float64Array, k: int, rng: np.random.Generator) -> Float64Array:
     """Seeds drawn with probability by squared distance (Arthur & Vassilvitskii 2007), shape (k, T)."""
-    centres = [sample[rng.integers(len(sample))]]
-    distance = _squared_distances(sample, centres[0][None])[:, 0]
+    centres = [rows[rng.integers(len(rows))]]
+    length = np.einsum("mt,mt->m", rows, rows)
+    distance = _squared_distances(rows, length, centres[0])
     while len(centres) < k:
         total = distance.sum()
-        chosen = rng.choice(len(sample), p=distance / total) if total > 0 else rng.integers(len(sample))
-        centres.append(sample[chosen])
-        distance = np.minimum(distance, _squared_distances(sample, centres[-1][None])[:, 0])
+        chosen = rng.choice(len(rows), p=distance / total) if total > 0 else rng.integers(len(rows))
+        centres.append(rows[chosen])
+        distance = np.minimum(distance, _squared_distances(rows, length, centres[-1]))
     return np.array(centres)
 
 
-def _to_nearest(sample: Float64Array, centres: Float64Array, k: int | None = None) -> Float64Array:
-    """One-hot responsibilities, shape (m, k)."""
-    nearest = (np.sum(centres**2, axis=1) - 2 * (sample @ centres.T)).argmin(axis=1)
-    return np.asarray(nearest[:, None] == np.arange(k or len(centres)), dtype=np.float64)
-
-
-def _squared_distances(sample: Float64Array, centres: Float64Array) -> Float64Array:
-    """Shape (m, K)."""
-    distances: Float64Array = (
-        np.sum(sample**2, axis=1)[:, None] - 2 * (sample @ centres.T) + np.sum(centres**2, axis=1)[None, :]
-    )
+def _squared_distances(rows: Float64Array, length: Float64Array, centre: Float64Array) -> Float64Array:
+    """From a centre, of rows whose squared lengths are known; shape (m,)."""
+    distances: Float64Array = length - 2 * (rows @ centre) + centre @ centre
     return np.maximum(distances, 0.0)
