@@ -67,6 +67,23 @@ def test_data_have_their_own_mean_and_variance(offset):
     assert (data.n, data.n_features) == rows.shape
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_single_precision_loses_nothing_that_matters(offset, order):
+    rows = np.array(some_rows(50_000) + np.float32(offset), order=order)
+    data, exact = Trajectories(rows), rows.astype(np.float64)
+    np.testing.assert_allclose(data.mean, exact.mean(axis=0), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(data.variance, exact.var(axis=0), rtol=1e-5)
+
+
+def test_rows_that_are_seldom_different_are_seen():
+    rows = np.full((5000, 3), 7.0)
+    rows[4001] = 8.0
+    data = Trajectories(rows)
+    np.testing.assert_allclose(data.mean, rows.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(data.variance, rows.var(axis=0), rtol=1e-9)
+
+
 @pytest.mark.parametrize("how", splits(some_rows(9002)))
 def test_a_sample_does_not_depend_on_how_trajectories_are_split(how):
     rows = some_rows(20_000)

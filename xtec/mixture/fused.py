@@ -24,6 +24,9 @@ _LEAST = -1e30
 _FARTHEST = 1e12
 """Means are brought as near as this, in standard deviations of all: squares must not overflow."""
 
+_FEW = 256
+"""Rows that say about where a block is."""
+
 Layout = tuple[FloatArray, int, int, int]
 """Elements of an array (n, T) in a row, n, and the steps from one row and one column to the next."""
 
@@ -135,6 +138,20 @@ class FusedModel:
             layout = _layout(block, self.model.dtype)
             kernels.label_tiles(*layout, self.frame, self.model, self.constant, label, probability)
         return label, probability
+
+
+def moments_of_all(block: FloatArray) -> ComponentMoments:
+    """Moments of a block (n, T) as one component: its size, mean and scatter at each temperature."""
+    few = block[:: max(1, len(block) // _FEW)].astype(np.float64)
+    frame = Frame.of(few.mean(axis=0), few.var(axis=0))
+    layout = _layout(block, precision(block.dtype))
+    sums = np.zeros((2, block.shape[1]))
+    rounded = np.stack([frame.centre, frame.unit]).astype(layout[0].dtype)
+    kernels.sum_powers(*layout, rounded, sums)
+    n, (centre, unit) = len(block), rounded.astype(np.float64)
+    step = sums[0] / n
+    scatter = np.maximum(sums[1] - n * step * step, 0.0)
+    return ComponentMoments(np.array([float(n)]), (centre + step / unit)[None], (scatter / unit**2)[None])
 
 
 def _layout(block: FloatArray, dtype: Any) -> Layout:

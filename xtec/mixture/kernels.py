@@ -249,3 +249,21 @@ def label_tiles(
             _exponentials(joint[k], top, total)
         for i in range(inside):
             probability[start + i] = 1 / total[i]
+
+
+@compiled_sums
+def sum_powers(
+    elements: FloatArray, n: int, row: int, column: int, frame: FloatArray, sums: Float64Array
+) -> None:
+    """Add the sum and the sum of squares in the frame, shape (2, T), of all trajectories."""
+    tile = np.empty((frame.shape[1], _ROWS), frame.dtype)
+    for start in range(0, n, _ROWS):
+        _fill(elements, start, min(_ROWS, n - start), row, column, frame, tile)
+        for t in range(frame.shape[1]):
+            values = tile[t]
+            first = second = tile.dtype.type(0)
+            for i in range(_ROWS):
+                first += values[i]
+                second += values[i] * values[i]
+            sums[0, t] += first
+            sums[1, t] += second

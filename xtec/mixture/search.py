@@ -2,9 +2,9 @@
 
 A single start, of whatever kind, often ends in an inferior optimum. So many starts are run on a sample;
 those that reach the same optimum count once; and because the best on a sample is not always the best on the
-whole, the best few optima are judged on all trajectories, but for those that the sample rules out. No start is given up
-early: the optimum that is best on the whole is often behind on a sample, and further behind after a few
-iterations.
+whole, the best few optima are judged on all trajectories, but for those that the sample rules out. No start
+is given up early: the optimum that is best on the whole is often behind on a sample, and further behind after
+a few iterations.
 
 With fewer trajectories than free parameters the likelihood ranks overfits: it prefers components that differ
 in the width of their noise to components that differ in shape. There optima are found, and compared, with one

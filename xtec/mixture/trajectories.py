@@ -18,7 +18,7 @@ from xtec.core.backend import namespace
 from xtec.core.errors import DegenerateMixtureError
 from xtec.core.shards import PartOf, Shards
 from xtec.core.types import Float64Array, FloatArray
-from xtec.mixture.fused import Frame, precision
+from xtec.mixture.fused import Frame, moments_of_all, precision
 from xtec.mixture.moments import ComponentMoments
 
 Outcome = TypeVar("Outcome")
@@ -192,13 +192,16 @@ class _Survey:
 
 def _survey(block: Any) -> _Survey:
     n, n_features = block.shape
+    compiled = isinstance(block, np.ndarray)
+    if compiled and n:
+        return _Survey(n, block.dtype, compiled, moments_of_all(block), _key(block))
     xp = namespace(block)
     moments = ComponentMoments.empty(1, n_features, full=False)
     for rows in centred_rows(block, np.zeros(n_features)):
         mean = xp.mean(rows, axis=0)
         scatter = xp.sum((rows - mean) ** 2, axis=0)
         moments = moments.merge(ComponentMoments(np.array([float(len(rows))]), mean[None], scatter[None]))
-    return _Survey(n, block.dtype, isinstance(block, np.ndarray), moments, _key(block))
+    return _Survey(n, block.dtype, compiled, moments, _key(block))
 
 
 def _key(block: Any) -> bytes:
