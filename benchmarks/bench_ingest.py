@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from reference_env import Reference
+from ours import ingested
+from peers import Peer
 from series import Subject
 from timing import Answer, Benchmark, Contender
 
-from xtec.core.progress import Progress
-from xtec.io import open_series
-from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
 
-
-def kept_of(subject: Subject) -> KeptTrajectories:
-    """Open the series and keep what lies above its background, as ``xtec cluster`` does."""
-    return ingest(open_series([str(subject.path)]), IngestOptions(), Progress())
-
-
-def benchmark(subject: Subject, reference: Reference | None) -> Benchmark:
-    """Ours against the reference's mask and threshold, and against a plain read of the same bytes."""
+def benchmark(subject: Subject, reference: Peer | None) -> Benchmark:
+    """Ours against the reference's mask and threshold, and against reading the same bytes."""
     contenders = [
-        Contender("xtec: open and ingest", "ours", lambda: kept_of(subject), _judge),
-        Contender("floor: h5py dataset[...]", "floor", subject.read_plainly),
+        Contender("xtec: open and ingest", "ours", lambda: _ingest(subject), dict),
+        Contender("floor: h5py, one call a dataset", "floor", subject.read_plainly),
+        Contender("floor: chunks read and decoded by all cores", "floor", subject.read_in_threads),
     ]
     if reference is not None:
         contenders.append(
@@ -40,5 +33,25 @@ def benchmark(subject: Subject, reference: Reference | None) -> Benchmark:
     )
 
 
-def _judge(kept: KeptTrajectories) -> Answer:
-    return {"kept": kept.index.size, "cutoff": kept.threshold.cutoff}
+def storage(subjects: dict[str, Subject]) -> Benchmark:
+    """The same series stored in several ways; the first is what the others are compared with."""
+    contenders = []
+    for name, subject in subjects.items():
+        role = "floor" if contenders else "ours"
+        contenders += [
+            Contender(f"xtec: {name}", role, lambda it=subject: _ingest(it), dict),
+            Contender(f"h5py, plain read: {name}", "floor", subject.read_plainly),
+        ]
+    return Benchmark(
+        "storage",
+        "Reading, threshold, extraction of one series stored in several ways (warm file cache)",
+        contenders,
+        note="The number of bytes in memory is the same for all, so seconds compare like seconds a byte.",
+        same=("kept", "cutoff"),
+        within=1e-6,
+    )
+
+
+def _ingest(subject: Subject) -> Answer:
+    with ingested(subject) as kept:
+        return {"kept": kept.counts.n_kept, "cutoff": kept.threshold.cutoff}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from reference_env import Reference
+from peers import Peer
 from series import random_start
 from sklearn.mixture import GaussianMixture as Sklearn
 from timing import Answer, Benchmark, Contender
 
 from xtec.core.types import CovarianceType
-from xtec.mixture import GaussianMixture, MixtureConfig, MixtureParameters
+from xtec.mixture import GaussianMixture, MixtureConfig, MixtureParameters, Trajectories
+from xtec.mixture.em import run_em
 
 ITERATIONS = 20
 TOLERANCE = 1e-6
@@ -66,9 +70,27 @@ def sklearn_from(x: Rows, start: Start, tol: float, max_iter: int) -> Sklearn:
     return fit_quietly(sklearn_model(x, len(weights), tol=tol, max_iter=max_iter, **given), x)
 
 
-def iteration(x: Rows, k: int, seed: int, reference: Reference | None) -> Benchmark:
+def iteration(
+    x: Rows, k: int, seed: int, reference: Peer | None, onedal: Peer | None, folder: Path
+) -> Benchmark:
     """A fixed number of iterations from one start, divided by that number."""
-    contenders = [*_pair(x, k, seed, tol=0.0, max_iter=ITERATIONS, per=ITERATIONS), _copy_floor(x)]
+    start = random_start(x, k, seed)
+    data, given = Trajectories(x), parameters_of(*start)
+    contenders = [
+        Contender(
+            "xtec: float32 data, float64 sums",
+            "ours",
+            lambda: run_em(data, given, tol=0.0, max_iter=ITERATIONS),
+            lambda state: {"log-likelihood": state.log_likelihood, "iterations": state.n_iter},
+            per=ITERATIONS,
+        ),
+        *_sklearns(x, start, tol=0.0, max_iter=ITERATIONS, per=ITERATIONS),
+        *_floors(x),
+    ]
+    if onedal is not None:
+        file = folder / "onedal.npz"
+        np.savez(file, x=x, **dict(zip(("weights", "means", "variances"), start, strict=True)))
+        contenders += [_onedal(onedal, file, dtype) for dtype in ("float32", "float64")]
     if reference is not None:
         contenders.append(
             Contender(
@@ -84,8 +106,9 @@ def iteration(x: Rows, k: int, seed: int, reference: Reference | None) -> Benchm
         f"One EM iteration, n = {len(x)}, T = {x.shape[1]}, K = {k}",
         contenders,
         unit="iteration",
-        note=f"{ITERATIONS} iterations from the same start (the reference: from its own), time divided by "
-        f"{ITERATIONS}; set-up and the last pass are in it. The floor copies the float32 trajectories once.",
+        note=f"{ITERATIONS} plain iterations from the same start (the reference: from its own), and the time "
+        f"divided by {ITERATIONS}; the last pass is in it, and the peers' set-up. The floors copy the "
+        "float32 trajectories; reading once is half of copying.",
         same=("log-likelihood", "iterations"),
         within=1e-4,
     )
@@ -93,10 +116,19 @@ def iteration(x: Rows, k: int, seed: int, reference: Reference | None) -> Benchm
 
 def fit(x: Rows, k: int, seed: int) -> Benchmark:
     """From one start until the mean log-likelihood gains less than the tolerance."""
+    start = random_start(x, k, seed)
     return Benchmark(
         "fit",
         f"EM to convergence from one given start, tol = {TOLERANCE:g}, K = {k}",
-        _pair(x, k, seed, tol=TOLERANCE, max_iter=MAX_ITERATIONS),
+        [
+            Contender(
+                "xtec: float32 data, float64 sums",
+                "ours",
+                lambda: ours_from(x, start, TOLERANCE, MAX_ITERATIONS),
+                _judge_ours(x),
+            ),
+            *_sklearns(x, start, tol=TOLERANCE, max_iter=MAX_ITERATIONS),
+        ],
         note="Same trajectories, start and tolerance. float32 rounds the likelihood that decides when to "
         "stop, so its number of iterations may differ.",
         same=("log-likelihood",),
@@ -130,38 +162,43 @@ def search(x: Rows, k: int) -> Benchmark:
     )
 
 
-def _pair(x: Rows, k: int, seed: int, *, tol: float, max_iter: int, per: float = 1.0) -> list[Contender]:
-    start = random_start(x, k, seed)
-    narrow, wide = x.astype(np.float32), x.astype(np.float64)
+def _sklearns(x: Rows, start: Start, *, tol: float, max_iter: int, per: float = 1.0) -> list[Contender]:
+    rows = {"float32": x.astype(np.float32), "float64": x.astype(np.float64)}
     return [
         Contender(
-            "xtec: float32 data, float64 sums",
-            "ours",
-            lambda: ours_from(narrow, start, tol, max_iter),
-            _judge_ours(x),
-            per=per,
-        ),
-        Contender(
-            "scikit-learn float32",
+            f"scikit-learn {dtype}",
             "peer",
-            lambda: sklearn_from(narrow, start, tol, max_iter),
+            lambda it=it: sklearn_from(it, start, tol, max_iter),
             _judge_sklearn(x),
             per=per,
-        ),
-        Contender(
-            "scikit-learn float64",
-            "peer",
-            lambda: sklearn_from(wide, start, tol, max_iter),
-            _judge_sklearn(x),
-            per=per,
-        ),
+        )
+        for dtype, it in rows.items()
     ]
 
 
-def _copy_floor(x: Rows) -> Contender:
-    narrow = x.astype(np.float32)
-    target = np.empty_like(narrow)
-    return Contender("floor: memory copy", "floor", lambda: np.copyto(target, narrow))
+def _onedal(onedal: Peer, file: Path, dtype: str) -> Contender:
+    return Contender(
+        f"oneDAL {dtype}: em_gmm",
+        "peer",
+        lambda: onedal.timed("iterate", file=str(file), dtype=dtype, iterations=ITERATIONS),
+        lambda reply: {name: reply[name] for name in ("log-likelihood", "iterations")},
+        per=ITERATIONS,
+    )
+
+
+def _floors(x: Rows) -> list[Contender]:
+    target = np.empty_like(x)
+    copy = Contender("floor: memory copy", "floor", lambda: np.copyto(target, x))
+    halves = [slice(0, len(x) // 2), slice(len(x) // 2, None)]
+
+    def in_threads() -> None:
+        list(threads.map(lambda half: np.copyto(target[half], x[half]), halves))
+
+    threads = ThreadPoolExecutor(2)
+    reading = Contender(
+        "floor: reading once, at the bandwidth of copying in two threads", "floor", in_threads
+    )
+    return [copy, replace(reading, per=2.0)]
 
 
 def _judge_ours(x: Rows) -> Callable[[GaussianMixture], Answer]:

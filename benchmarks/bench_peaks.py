@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from reference_env import Reference
+from peers import Peer
 from scipy import ndimage
 from timing import Answer, Benchmark, Contender
 
 from xtec.peaks import average_peaks, connect
-from xtec_pipelines.ingest import KeptTrajectories
+from xtec_pipelines.ingest import Kept
 
 
-def benchmark(kept: KeptTrajectories, shape: tuple[int, ...], reference: Reference | None) -> Benchmark:
+def benchmark(kept: Kept, shape: tuple[int, ...], reference: Peer | None) -> Benchmark:
     """Ours against labelling the dense volume with scipy (and cc3d), and against the reference."""
     contenders = [
         Contender("xtec: connect, average_peaks", "ours", lambda: _ours(kept, shape), _judge),
@@ -46,11 +46,11 @@ def benchmark(kept: KeptTrajectories, shape: tuple[int, ...], reference: Referen
     )
 
 
-def _ours(kept: KeptTrajectories, shape: tuple[int, ...]) -> NDArray[Any]:
+def _ours(kept: Kept, shape: tuple[int, ...]) -> NDArray[Any]:
     return average_peaks(kept.intensity, connect(kept.index, shape))
 
 
-def _dense(kept: KeptTrajectories, shape: tuple[int, ...], label: Any) -> NDArray[Any]:
+def _dense(kept: Kept, shape: tuple[int, ...], label: Any) -> NDArray[Any]:
     mask = np.zeros(shape, dtype=bool)
     mask.reshape(-1)[kept.index] = True
     peak = label(mask).reshape(-1)[kept.index]

@@ -20,9 +20,9 @@ from typing import Any
 
 import machine
 import numpy as np
-from bench_ingest import kept_of
 from bench_mixture import fit_quietly, ours_from, score, sklearn_model
 from numpy.typing import NDArray
+from ours import kept_of
 from series import Subject, open_subject
 
 from xtec.core.types import Rescale
@@ -80,7 +80,7 @@ def trajectories(subject: Subject, modes: set[str]) -> dict[str, NDArray[np.floa
     raw: dict[str, NDArray[Any]] = {"d": kept.intensity}
     if "s" in modes:
         raw["s"] = average_peaks(kept.intensity, connect(kept.index, subject.series.shape))
-    return {mode: np.asarray(rescale(raw[mode], Rescale.MEAN), dtype=np.float32) for mode in modes}
+    return {mode: np.asarray(rescale(raw[mode], Rescale.MEAN).rows, dtype=np.float32) for mode in modes}
 
 
 def best_known(x: NDArray[np.float32], k: int, starts: int, dtype: str, cache: Cache) -> list[Record]:

@@ -43,19 +43,23 @@ def markdown(facts: dict[str, Any], measured: Measured) -> str:
 
 def _facts(facts: dict[str, Any]) -> list[str]:
     machine, series = facts["machine"], facts["series"]
-    packages = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    reference = facts.get("reference") or {}
+    packages = _listed(machine["versions"])
     shape = " x ".join(map(str, series["shape"]))
-    theirs = ", ".join(f"{name} {number}" for name, number in reference.items()) or "not run"
+    peers = facts["peers"].items()
+    theirs = "; ".join(f"{peer}: " + _listed(versions) for peer, versions in peers) or "not run"
     return [
         f"- {machine['date']}, {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['system']}, load before {machine['load_before']}",
         f"- Python {machine['python']}, {packages}; BLAS: {machine['blas']}",
-        f"- reference environment: {theirs}",
+        f"- peers: {theirs}",
         f"- series: {series['file']}, {shape}, chunks {tuple(series['chunks'])}, "
         f"filters {', '.join(series['filters']) or 'none'}, {series['megabytes']} MB "
         f"({series['megabytes_stored']} MB stored)",
     ]
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _line(row: Row, ours: Row) -> str:

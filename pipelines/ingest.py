@@ -99,7 +99,7 @@ class KeptTrajectories:
         index = np.concatenate([part.index for part in parts])
         intensity = np.concatenate([part.intensity.T for part in parts], axis=1)
         order = np.argsort(index, kind="stable")
-        return Kept(0, index[order], intensity[:, order].T)
+        return Kept(0, index[order], np.take(intensity, order, axis=1).T)
 
 
 def ingest(

@@ -1,17 +1,17 @@
 """Runs in the reference package's own environment, never in ours: times its classes on a series.
 
-python -I reference_worker.py serve              tasks as JSON lines on stdin, replies on stdout
-python -I reference_worker.py whole FILE DATASET K OUTPUT.npz     read, threshold, cluster, write labels
+python -I worker_reference.py serve              tasks as JSON lines on stdin, replies on stdout
+python -I worker_reference.py whole FILE DATASET K OUTPUT.npz     read, threshold, cluster, write labels
+python -I worker_reference.py sklearn FILE DATASET K OUTPUT.npz   the same, clustered by scikit-learn
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -23,7 +23,9 @@ from xtec.Preprocessing import Mask_Zeros, Peak_averaging, Threshold_Background
 with suppress(ImportError):
     import hdf5plugin  # noqa: F401
 
-State = dict[str, Any]
+sys.path.insert(0, str(Path(__file__).parent))
+
+from serve import State, serve
 
 
 def read(file: str, dataset: str) -> Any:
@@ -90,21 +92,6 @@ def versions(_: State, __: State) -> State:
 TASKS = {"ingest": ingest, "peaks": peaks, "iterate": iterate, "versions": versions}
 
 
-def serve() -> None:
-    """Answer tasks until stdin ends; whatever the package prints goes to stderr."""
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    state: State = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            reply = TASKS[request["task"]](state, request)
-        except Exception as error:  # noqa: BLE001  the other side decides what to do about it
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        replies.write(json.dumps(reply) + "\n")
-        replies.flush()
-
-
 def whole(file: str, dataset: str, k: str, output: str) -> None:
     """What ``xtec cluster --mode d`` does, as a user of the reference would script it."""
     np.random.seed(0)  # noqa: NPY002  the generator that the package draws from
@@ -123,5 +110,28 @@ def whole(file: str, dataset: str, k: str, output: str) -> None:
     )
 
 
+def with_sklearn(file: str, dataset: str, k: str, output: str) -> None:
+    """The same with scikit-learn's mixture and its default settings, but for the covariances."""
+    from sklearn.mixture import GaussianMixture
+
+    above = threshold(read(file, dataset))
+    data = rescaled(above)
+    model = GaussianMixture(int(k), covariance_type="diag", random_state=0)
+    label = model.fit_predict(data)
+    np.savez(
+        output,
+        label=label,
+        index=above.ind_thresholded,
+        weights=model.weights_,
+        means=model.means_,
+        covariances=model.covariances_,
+        epochs=model.n_iter_,
+    )
+
+
 if __name__ == "__main__":
-    serve() if sys.argv[1] == "serve" else whole(*sys.argv[2:])
+    what, *given = sys.argv[1:]
+    if what == "serve":
+        serve(TASKS)
+    else:
+        {"whole": whole, "sklearn": with_sklearn}[what](*given)

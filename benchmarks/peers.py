@@ -1,8 +1,10 @@
-"""An environment of its own for the reference package, xtec 0.1.1, whose import name is the same as ours.
+"""Other programs, each in an environment of its own: the reference package, whose name is ours, and oneDAL.
 
-    python benchmarks/reference_env.py FOLDER
+    python benchmarks/peers.py reference FOLDER
+    python benchmarks/peers.py onedal FOLDER
 
-makes one and prints its Python; XTEC_REFERENCE_PYTHON (or ``--reference`` of run.py) tells the benchmarks.
+make one and print its Python; XTEC_REFERENCE_PYTHON and XTEC_ONEDAL_PYTHON (or ``--reference`` and
+``--onedal`` of run.py) tell the benchmarks.
 """
 
 from __future__ import annotations
@@ -13,52 +15,85 @@ import os
 import subprocess
 import sys
 import venv
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from timing import ContenderFailedError, Timed
 
-PACKAGES = ("xtec==0.1.1", "numpy", "scipy", "matplotlib", "h5py", "hdf5plugin", "tqdm", "scikit-learn")
-VARIABLE = "XTEC_REFERENCE_PYTHON"
-WORKER = Path(__file__).with_name("reference_worker.py")
-SPAWN = Path(__file__).with_name("spawn.py")
+HERE = Path(__file__).parent
+SPAWN = HERE / "spawn.py"
 
 
-def make(folder: Path) -> Path:
-    """Create the environment, if it is not there, and return its Python."""
+@dataclass(frozen=True)
+class Environment:
+    """What a peer needs, and the script that works there.
+
+    Attributes
+    ----------
+    packages : tuple of str
+    variable : str
+        Environment variable with its Python.
+    worker : Path
+    """
+
+    packages: tuple[str, ...]
+    variable: str
+    worker: Path
+
+
+ENVIRONMENTS = {
+    "reference": Environment(
+        ("xtec==0.1.1", "numpy", "scipy", "matplotlib", "h5py", "hdf5plugin", "tqdm", "scikit-learn"),
+        "XTEC_REFERENCE_PYTHON",
+        HERE / "worker_reference.py",
+    ),
+    "onedal": Environment(
+        ("daal4py==2024.7.0", "scikit-learn<1.6", "packaging", "numpy"),
+        "XTEC_ONEDAL_PYTHON",
+        HERE / "worker_onedal.py",
+    ),
+}
+
+
+def make(name: str, folder: Path) -> Path:
+    """Create an environment, if it is not there, and return its Python."""
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        packages = ENVIRONMENTS[name].packages
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 
 
-def find(given: str | None) -> Path | None:
-    """Python of the reference environment: as given (or its folder), else from the variable, else None."""
-    named = given or os.environ.get(VARIABLE)
+def find(name: str, given: str | None) -> Path | None:
+    """Python of an environment: as given (or its folder), else from the variable, else None."""
+    named = given or os.environ.get(ENVIRONMENTS[name].variable)
     if not named:
         return None
     path = Path(named)
     if path.is_dir():
         path = path / "bin" / "python"
     if not path.exists():
-        raise SystemExit(f"no Python at {path}; make one with: python benchmarks/reference_env.py FOLDER")
+        raise SystemExit(f"no Python at {path}; make one with: python benchmarks/peers.py {name} FOLDER")
     return path
 
 
-class Reference:
-    """The reference package at work in a process of its own, asked one thing at a time.
+class Peer:
+    """A peer at work in a process of its own, asked one thing at a time.
 
     Parameters
     ----------
+    name : str
+        One of `ENVIRONMENTS`.
     python : Path
         Python of its environment.
     """
 
-    def __init__(self, python: Path) -> None:
-        self.python = python
+    def __init__(self, name: str, python: Path) -> None:
+        self.name, self.python = name, python
         self._process = subprocess.Popen(
-            [str(python), "-I", str(WORKER), "serve"],
+            [str(python), "-I", str(ENVIRONMENTS[name].worker), "serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,12 +114,12 @@ class Reference:
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except OSError as error:
-            raise ContenderFailedError(f"the reference process is gone ({error})") from error
+            raise ContenderFailedError(f"the process of {self.name} is gone ({error})") from error
         if not line:
-            raise ContenderFailedError("the reference process has ended")
+            raise ContenderFailedError(f"the process of {self.name} has ended")
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
-            raise ContenderFailedError(f"the reference failed: {reply['error']}")
+            raise ContenderFailedError(f"{self.name} failed: {reply['error']}")
         return reply
 
     def timed(self, task: str, **values: Any) -> Timed:
@@ -118,9 +153,11 @@ def run_process(command: list[str], log: Path) -> dict[str, float]:
 
 def main() -> None:
     """Make the environment named on the command line."""
-    parser = argparse.ArgumentParser(description="Make an environment with the reference package.")
+    parser = argparse.ArgumentParser(description="Make an environment for a peer.")
+    parser.add_argument("name", choices=ENVIRONMENTS)
     parser.add_argument("folder", type=Path, help="where to put it")
-    print(make(parser.parse_args().folder.resolve()))
+    options = parser.parse_args()
+    print(make(options.name, options.folder.resolve()))
 
 
 if __name__ == "__main__":
