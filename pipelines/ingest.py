@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from xtec.core.chunking import Block, block_shape, flat_index
 from xtec.core.errors import InputError, NothingToClusterError
 from xtec.core.progress import Progress
-from xtec.core.shards import PartOf, Shards, Workers
+from xtec.core.shards import PartOf, Record, Shards, Workers
 from xtec.core.types import BackgroundThreshold, Float64Array, VoxelCounts
 from xtec.io import Series
 from xtec.preprocess import MaskRules, VoxelSums, find_threshold, usable_voxels
@@ -57,7 +57,7 @@ class IngestOptions:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Kept(Record):
     """Trajectories of one shard that passed the threshold.
 
     Attributes
@@ -158,7 +158,7 @@ def ingest(
 
 
 @dataclass(frozen=True)
-class Held:
+class Held(Record):
     """What is held of one shard: ln mean of its usable voxels, and the trajectories above a floor.
 
     Attributes

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.errors import NothingToClusterError
-from xtec.core.shards import PartOf, Shards
+from xtec.core.shards import PartOf, Record, Shards
 from xtec.core.types import Float64Array, FloatArray, Rescale
 from xtec.mixture import GaussianMixture, Labeller
 from xtec.order_parameter import ClusterMoments
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelled(Record):
     """What clustering says of the voxels, and of what was clustered.
 
     Attributes
@@ -59,7 +59,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class _Scaled:
+class _Scaled(Record):
     """Rescaled trajectories of one shard; the fields of `Rescaled` with the voxels' index."""
 
     index: NDArray[np.int64]

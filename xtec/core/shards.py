@@ -9,13 +9,26 @@ so it is the same wherever the shards are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
 Other = TypeVar("Other")
 Outcome = TypeVar("Outcome")
+
+
+def record_bytes(record: Any) -> int:
+    """Memory that the arrays of a dataclass take."""
+    values = (getattr(record, field.name) for field in fields(record))
+    return sum(value.nbytes for value in values if hasattr(value, "nbytes"))
+
+
+class Record:
+    """Base of dataclasses that are shards: Python, and with it Dask, knows how large they are."""
+
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + record_bytes(self)
 
 
 @runtime_checkable

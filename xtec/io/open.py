@@ -148,12 +148,12 @@ def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: b
     bad: list[tuple[Path, XtecError]] = []
     for path in paths:
         try:
-            if from_folder and _is_stranger(path, options):
-                logger.warning("%s holds no temperature of the series; passed over", path)
-                continue
             volumes.append(_open_volume(path, options))
         except InputError as error:
-            bad.append((path, error))
+            if from_folder and _is_stranger(path, options):
+                logger.warning("%s holds no temperature of the series; passed over", path)
+            else:
+                bad.append((path, error))
     volumes, misfits = _agreeing(volumes)
     bad += misfits
     if bad and not (options.skip_bad and volumes):
@@ -188,6 +188,8 @@ def _is_stranger(path: Path, options: OpenOptions) -> bool:
         with open_hdf5(path) as file:
             sampled = f"{options.entry or 'entry'}/sample/temperature" in file
         return not sampled and value_in_name(path) is None
+    except InputError:
+        return False
     return False
 
 

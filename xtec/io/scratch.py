@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from xtec.core.errors import OutputError
+from xtec.core.shards import record_bytes
 from xtec.io.atomic import replacing
 
-Record = TypeVar("Record")
+Kind = TypeVar("Kind")
 
 
 def save_record(path: Path, record: Any) -> None:
@@ -29,7 +30,7 @@ def save_record(path: Path, record: Any) -> None:
             np.save(file, np.asarray(getattr(record, field.name)), allow_pickle=False)
 
 
-def load_record(path: Path, kind: type[Record]) -> Record:
+def load_record(path: Path, kind: type[Kind]) -> Kind:
     """Read what `save_record` wrote of a dataclass of this kind."""
     values = []
     with open(path, "rb") as file:
@@ -37,12 +38,6 @@ def load_record(path: Path, kind: type[Record]) -> Record:
             value = np.load(file, allow_pickle=False)
             values.append(value if value.ndim else value.item())
     return kind(*values)
-
-
-def record_bytes(record: Any) -> int:
-    """Memory that a record's arrays take."""
-    values = (getattr(record, field.name) for field in fields(record))
-    return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
 
 
 @dataclass
