@@ -105,7 +105,7 @@ def whole(
 def limited(subject: Subject, k: int, limit: str, folder: Path) -> Benchmark:
     """Within a memory limit, against reading alone plus the time EM took."""
     run = Run(subject, k, folder / "limited", ("--memory-limit", limit))
-    plan = plan_run(subject.series, parse_bytes(limit), n_cores())
+    plan = plan_run(subject.series, parse_bytes(limit), n_cores(), figures=False)
     estimate = {"estimated memory (MB)": float(round(plan.peak_bytes / 1e6))}
 
     def floor() -> Timed:

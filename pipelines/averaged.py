@@ -90,7 +90,7 @@ class AveragedPeaks:
         label[self._loud], probability[self._loud] = component + np.int16(1), certainty
         numbers = self.peaks.numbers
         work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k)
-        labelled = Labelled.joined(list(self.peaks.shards.map(work)))
+        labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
         moments = ClusterMoments.of(self.trajectories, label[self._loud], k)
         return replace(labelled, rescaled=moments), label
 

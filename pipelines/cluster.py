@@ -69,7 +69,13 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
 def _compute(series: Series, config: ClusterConfig, progress: Progress) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
     with Journal.open(series, config) as journal:
-        plan = plan_run(series, journal.limit, journal.n_workers)
+        plan = plan_run(
+            series,
+            journal.limit,
+            journal.n_workers,
+            threshold=config.threshold != "none",
+            figures=config.figures,
+        )
         with ExitStack() as stack:
             stack.callback(close_readers)
             with progress.stage("start"):

@@ -23,18 +23,16 @@ from xtec.core.shards import PartOf, Record, Shards, Workers
 from xtec.core.types import BackgroundThreshold, Float64Array, VoxelCounts
 from xtec.io import Series
 from xtec.preprocess import MaskRules, VoxelSums, find_threshold, usable_voxels
-from xtec_pipelines.plan import ShardPlan
+from xtec_pipelines.plan import WORTH_A_SURVEY, ShardPlan
 from xtec_pipelines.readers import shared_reader
 
-_MARGIN = 0.5
+_MARGIN = 0.25
 """How far below the surveyed cutoff voxels are still held, in standard deviations of ln mean intensity."""
 
 _SURVEYED = 0.02
 """Share of the blocks that are surveyed."""
 
 _FEWEST_SURVEYED = 4
-_WORTH_A_SURVEY = 32
-"""With fewer blocks than this every trajectory is held at first."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +255,7 @@ def _survey(series: Series, options: IngestOptions, workers: Workers, plans: Seq
     if isinstance(options.threshold, float):
         return options.threshold
     blocks = [block for plan in plans for block in plan.blocks]
-    if options.threshold == "none" or len(blocks) < _WORTH_A_SURVEY:
+    if options.threshold == "none" or len(blocks) < WORTH_A_SURVEY:
         return -np.inf
     n_chosen = max(_FEWEST_SURVEYED, int(_SURVEYED * len(blocks)))
     chosen = np.linspace(0, len(blocks) - 1, 2 * n_chosen + 1).astype(int)[1::2]

@@ -11,14 +11,20 @@ from xtec.core.errors import ConfigError
 from xtec.core.memory import format_bytes
 from xtec.io import Series
 
-PROGRAM_BYTES = 180_000_000
+PROGRAM_BYTES = 200_000_000
 """The interpreter and the libraries."""
+
+FIGURE_BYTES = 80_000_000
+"""What drawing takes besides."""
 
 KEPT_SHARE = 0.1
 """Share of voxels that is assumed to pass the threshold, before anything is known of them."""
 
 HELD_SHARE = 0.17
 """Share of voxels that is assumed to lie above the surveyed floor."""
+
+WORTH_A_SURVEY = 32
+"""With fewer blocks than this every trajectory is held at first."""
 
 _BLOCK_BYTES = 8 * 2**20
 """A block is about as large as the processor's cache."""
@@ -70,10 +76,11 @@ class RunPlan:
         Memory to stay within.
     fixed_bytes : int
         Program, places of chunks, and what the workers have in hand.
-    held_bytes : int
-        What is held of all shards when the last has been read, at the shares assumed.
+    held_bytes, kept_bytes : int
+        What is held of all shards when the last has been read, and when the threshold is settled; at the
+        shares assumed.
     result_bytes : int
-        Results, at the share assumed.
+        Results at the share assumed, and what drawing them takes.
     seconds : float
         Rough: reading at 400 MB/s.
     """
@@ -83,6 +90,7 @@ class RunPlan:
     limit: int
     fixed_bytes: int
     held_bytes: int
+    kept_bytes: int
     result_bytes: int
     seconds: float
 
@@ -110,11 +118,12 @@ class RunPlan:
     @property
     def peak_bytes(self) -> int:
         """Largest memory at any time."""
-        return self.fixed_bytes + min(self.held_bytes, self.store_bytes + self.result_bytes)
+        held, kept = (min(size, self.store_bytes) for size in (self.held_bytes, self.kept_bytes))
+        return self.fixed_bytes + max(held, kept + self.result_bytes)
 
 
 def plan_run(
-    series: Series, limit: int, n_workers: int, *, kept: float = KEPT_SHARE, held: float = HELD_SHARE
+    series: Series, limit: int, n_workers: int, *, threshold: bool = True, figures: bool = True
 ) -> RunPlan:
     """Cut a series into blocks and shards that fit a memory limit.
 
@@ -125,8 +134,10 @@ def plan_run(
         Bytes.
     n_workers : int
         Threads that read at the same time.
-    kept, held : float
-        Shares of the voxels that are assumed to pass the threshold, and to be held until it is settled.
+    threshold : bool
+        Whether there is one; otherwise all voxels are kept.
+    figures : bool
+        Whether figures are drawn.
 
     Raises
     ------
@@ -138,9 +149,11 @@ def plan_run(
     room = limit - PROGRAM_BYTES - _table_bytes(series)
     blocks = series.blocks(max(min(_BLOCK_BYTES, room // (8 * n_workers)), 1))
     block_bytes = max(map(_voxels, blocks)) * (voxel_bytes + 48)
+    kept = KEPT_SHARE if threshold else 1.0
+    held = HELD_SHARE if threshold and len(blocks) >= WORTH_A_SURVEY else 1.0
     trajectory = 4 * series.n_temperatures + 24
     shards = tuple(_shards(blocks, _shard_voxels(n_voxels, voxel_bytes, room, n_workers)))
-    in_hand = max(shard.n_voxels for shard in shards) * (8 + held * trajectory)
+    in_hand = max(shard.n_voxels for shard in shards) * (8 + 2 * held * trajectory)
     fixed = PROGRAM_BYTES + _table_bytes(series) + n_workers * int(block_bytes + in_hand)
     if fixed > limit:
         raise ConfigError(
@@ -154,7 +167,8 @@ def plan_run(
         limit=limit,
         fixed_bytes=fixed,
         held_bytes=int(n_voxels * (8 + held * trajectory)),
-        result_bytes=int(kept * n_voxels) * _RESULT_BYTES,
+        kept_bytes=int(kept * n_voxels * trajectory),
+        result_bytes=int(kept * n_voxels) * _RESULT_BYTES + (FIGURE_BYTES if figures else 0),
         seconds=series.nbytes / 400e6,
     )
 

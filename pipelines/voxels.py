@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -47,15 +47,22 @@ class Labelled(Record):
     intensity: ClusterMoments
 
     @classmethod
-    def joined(cls, parts: Sequence[Labelled]) -> Labelled:
-        """Of several shards together."""
-        columns = ("index", "label", "probability", "brightness")
-        index, *others = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
-        order = np.argsort(index, kind="stable")
-        rescaled, intensity = parts[0].rescaled, parts[0].intensity
-        for part in parts[1:]:
-            rescaled, intensity = rescaled.merge(part.rescaled), intensity.merge(part.intensity)
-        return cls(index[order], *(column[order] for column in others), rescaled, intensity)
+    def joined(cls, parts: Iterable[Labelled], n: int) -> Labelled:
+        """Of several shards with at most n voxels, each let go as soon as it is taken over."""
+        columns: dict[str, NDArray[Any]] = {}
+        moments: list[ClusterMoments] = []
+        filled = 0
+        for part in parts:
+            for name in ("index", "label", "probability", "brightness"):
+                values = getattr(part, name)
+                columns.setdefault(name, np.empty(n, values.dtype))[filled : filled + values.size] = values
+            filled += part.index.size
+            own = [part.rescaled, part.intensity]
+            moments = [one.merge(other) for one, other in zip(moments, own, strict=True)] if moments else own
+        order = np.argsort(columns["index"][:filled], kind="stable")
+        for name in columns:
+            columns[name] = columns[name][order]
+        return cls(*columns.values(), *moments)
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,11 @@ class Voxels:
     min_std : float
         Trajectories that vary less are left out.
 
+    Attributes
+    ----------
+    n : int
+        Voxels that are clustered.
+
     Raises
     ------
     NothingToClusterError
@@ -90,8 +102,8 @@ class Voxels:
     def __init__(self, kept: Shards[Kept], how: Rescale, min_std: float) -> None:
         self.how = how
         self._shards = kept.derive(_Scale(how, min_std))
-        sizes = np.array(list(self._shards.map(_sizes)))
-        note_quiet(int(sizes[:, 1].sum()), int(sizes.sum()))
+        self.n, n_quiet = (int(one) for one in np.sum(list(self._shards.map(_sizes)), axis=0))
+        note_quiet(n_quiet, self.n + n_quiet)
 
     @property
     def trajectories(self) -> Shards[FloatArray]:
@@ -100,7 +112,8 @@ class Voxels:
 
     def label(self, mixture: GaussianMixture) -> Labelled:
         """Labels of all voxels."""
-        return Labelled.joined(list(self._shards.map(_Label(Labeller(mixture.parameters), self.how))))
+        work = _Label(Labeller(mixture.parameters), self.how)
+        return Labelled.joined(self._shards.map(work), self.n)
 
 
 def note_quiet(n_quiet: int, n: int) -> None:

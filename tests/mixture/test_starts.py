@@ -75,9 +75,7 @@ def test_kinds_are_different_from_each_other(rows):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_settling_tightens_the_partition(rows, seed):
-    spread, settled = (
-        drawn(rows, kind, 5, seed).scatter.sum() for kind in (spread_centres, settled_centres)
-    )
+    spread, settled = (drawn(rows, kind, 5, seed).scatter.sum() for kind in (spread_centres, settled_centres))
     assert settled <= spread * (1 + 1e-12)
 
 

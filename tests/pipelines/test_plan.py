@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from xtec.core.errors import ConfigError
+from xtec.core.memory import parse_bytes
+from xtec.core.parallel import n_cores
 from xtec.io import open_series
 from xtec_pipelines.plan import plan_run
 
@@ -41,7 +47,67 @@ def test_a_limit_below_the_program_is_refused(write_series: WriteSeries) -> None
 
 def test_what_the_limit_leaves_no_room_for_is_spilled(write_series: WriteSeries) -> None:
     series = open_series(write_series(np.ones((4, 40, 50, 60), np.float32)))
-    roomy, narrow = plan_run(series, 2**30, 1), plan_run(series, 190_000_000, 1)
+    roomy = plan_run(series, 2**30, 1, figures=False)
+    narrow = plan_run(series, int(1.07 * roomy.fixed_bytes), 1, figures=False)
     assert roomy.spilled_bytes == 0
     assert narrow.spilled_bytes > 0
-    assert narrow.peak_bytes <= 190_000_000
+    assert narrow.peak_bytes <= narrow.limit
+
+
+RUN = """
+import sys
+from xtec_cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(*(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.fixture(scope="module")
+def rods(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A background of 120 MB, with a tenth of the voxels on rods far above it."""
+    rng = np.random.default_rng(0)
+    data = rng.lognormal(1.0, 0.3, (24, 36, 180, 200)).astype(np.float32)
+    rods = rng.random(data.shape[2:]) < 0.1
+    data[..., rods] *= np.linspace(60, 20, 24, dtype=np.float32)[:, None, None]
+    path = tmp_path_factory.mktemp("rods") / "rods.nxs"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("entry/data/data", data=data, chunks=(1, 12, 60, 50))
+        group = file["entry/data"]
+        file["entry"].attrs["NX_class"], group.attrs["NX_class"] = "NXentry", "NXdata"
+        group.attrs["signal"], group.attrs["axes"] = "data", ["temperature", "Ql", "Qk", "Qh"]
+        for name, size in zip(group.attrs["axes"], data.shape, strict=True):
+            group[name] = np.arange(size) / 10.0
+    return path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from /proc")
+@pytest.mark.parametrize("options", [["--no-figures"], [], ["--threshold", "none", "--no-figures"]])
+@pytest.mark.parametrize("limit", ["330MB", "4GiB"])
+def test_the_estimate_is_near_the_measured_peak(
+    rods: Path, tmp_path: Path, limit: str, options: list[str]
+) -> None:
+    plan = plan_run(
+        open_series(rods),
+        parse_bytes(limit),
+        n_cores(),
+        threshold="--threshold" not in options,
+        figures="--no-figures" not in options,
+    )
+    command = [
+        "cluster",
+        str(rods),
+        "-o",
+        str(tmp_path / "run"),
+        "--memory-limit",
+        limit,
+        "-k",
+        "2",
+        *options,
+    ]
+    done = subprocess.run([sys.executable, "-c", RUN, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    peak = re.search(r"VmHWM:\s+(\d+) kB", done.stdout)
+    assert peak is not None
+    assert 0.8 < plan.peak_bytes / (1024 * int(peak[1])) < 1.2

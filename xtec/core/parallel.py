@@ -118,10 +118,10 @@ class Threads:
         if len(tasks) == 1:
             yield function(tasks[0])
             return
-        futures = [self._pool.submit(function, task) for task in tasks]
+        futures = [self._pool.submit(function, task) for task in tasks][::-1]
         try:
-            for future in futures:
-                yield future.result()
+            while futures:
+                yield futures.pop().result()
         finally:
             for future in futures:
                 future.cancel()

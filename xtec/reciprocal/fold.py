@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +20,9 @@ _NEAR = 0.1
 
 _AT_CENTRE = 0.2
 """Voxels nearer to a reciprocal lattice point than this (r.l.u., every axis) are counted as at one."""
+
+_TOGETHER = 2**18
+"""Voxels folded at a time."""
 
 _SLACK = 1e-6
 """For axis values such as 0.30000000000000004."""
@@ -69,22 +72,34 @@ def zone_position(
     """
     if index.size == 0 or not all(axis.name in Q_NAMES and axis.units != "pixel" for axis in axes):
         return None
-    along = np.unravel_index(index, tuple(len(axis) for axis in axes))
-    position = np.stack([axis.values[i] for axis, i in zip(axes, along, strict=True)], axis=1)
-    reduced = np.abs(position - np.round(position))[:, ::-1]
-    cell = np.round(reduced * _BINS).astype(np.int64)
-    cells = (_BINS // 2 + 1,) * cell.shape[1]
-    population = np.bincount(np.ravel_multi_index(tuple(cell.T), cells), weight)
+    cells = (_BINS // 2 + 1,) * len(axes)
+    population = np.zeros(np.prod(cells))
+    for reduced, brightness in _reduced(axes, index, weight):
+        cell = np.round(reduced * _BINS).astype(np.int64)
+        population += np.bincount(np.ravel_multi_index(tuple(cell), cells), brightness, population.size)
     fullest = np.array(np.unravel_index(population.argmax(), cells)) / _BINS
-    near = (np.abs(reduced - fullest) <= _NEAR + _SLACK).all(axis=1)
-    offset = np.average(reduced[near], axis=0, weights=weight[near])
+    n_near = n_centre = total = 0.0
+    moment = np.zeros(len(axes))
+    for reduced, brightness in _reduced(axes, index, weight):
+        near = (np.abs(reduced - fullest[:, None]) <= _NEAR + _SLACK).all(axis=0)
+        moment += reduced[:, near] @ brightness[near]
+        total += brightness[near].sum()
+        n_near += near.sum()
+        n_centre += (reduced < _AT_CENTRE - _SLACK).all(axis=0).sum()
     # Folding makes every offset positive: next to 0 and 1/2 the mean is drawn inwards.
-    offset = np.where(fullest <= 0.05, 0.0, np.where(fullest >= 0.45, 0.5, offset))
-    return ZonePosition(
-        tuple(float(value) for value in offset),
-        float(near.mean()),
-        float((reduced < _AT_CENTRE - _SLACK).all(axis=1).mean()),
-    )
+    offset = np.where(fullest <= 0.05, 0.0, np.where(fullest >= 0.45, 0.5, moment / total))
+    return ZonePosition(tuple(map(float, offset)), n_near / index.size, n_centre / index.size)
+
+
+def _reduced(
+    axes: Sequence[Axis], index: NDArray[np.int64], weight: Float64Array
+) -> Iterator[tuple[Float64Array, Float64Array]]:
+    """Distances from the nearest reciprocal lattice point along H, K, L, and weights: a few at a time."""
+    tables = [np.abs(axis.values - np.round(axis.values)) for axis in axes]
+    for start in range(0, index.size, _TOGETHER):
+        along = np.unravel_index(index[start : start + _TOGETHER], tuple(map(len, tables)))
+        reduced = [table[i] for table, i in zip(tables, along, strict=True)]
+        yield np.stack(reduced[::-1]), weight[start : start + _TOGETHER].astype(np.float64)
 
 
 def _fraction(value: float) -> str:
