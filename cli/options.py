@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from xtec.core.types import CovarianceType, Mode, Rescale
+from xtec.core.types import CovarianceType, Mode, Rescale, Updates
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -86,6 +86,13 @@ def cluster_options(command: Command) -> Command:
                 default=str(CovarianceType.DIAG),
                 show_default=True,
                 help="Covariance of a component over temperature.",
+            ),
+            click.option(
+                "--em",
+                type=click.Choice([str(how) for how in Updates]),
+                default=str(Updates.BATCH),
+                show_default=True,
+                help="stepwise moves the mixture after every few trajectories, before it iterates over all.",
             ),
             click.option("--n-init", type=int, default=24, show_default=True, help="Starts that are tried."),
             click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer."),

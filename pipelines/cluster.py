@@ -157,6 +157,7 @@ def _fit(
         MixtureConfig(
             n_components=config.clusters,
             covariance_type=config.covariance,
+            em=config.em,
             n_init=config.n_init,
             tol=config.tol,
             max_iter=config.max_iter,

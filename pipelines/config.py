@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from xtec.core.axes import Region, parse_interval, parse_region
 from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
 from xtec.core.memory import available_bytes, parse_bytes
-from xtec.core.types import CovarianceType, Mode, Rescale
+from xtec.core.types import CovarianceType, Mode, Rescale, Updates
 from xtec.io import OpenOptions
 from xtec.preprocess import parse_threshold
 from xtec_pipelines.workers import parse_scheduler
@@ -69,6 +69,7 @@ class ClusterConfig(InputConfig):
     negative: Literal["refuse", "drop"] = "refuse"
     min_std: float = Field(default=0.0, ge=0)
     covariance: CovarianceType = CovarianceType.DIAG
+    em: Updates = Updates.BATCH
     n_init: int = Field(default=24, ge=1)
     seed: int = Field(default=0, ge=0)
     max_iter: int = Field(default=1000, ge=1)

@@ -139,6 +139,10 @@ class DaskShards(Generic[Item]):
             _outcome(future, keep=True)
         return DaskShards(self._workers, made)
 
+    def some(self, numbers: Sequence[int]) -> DaskShards[Item]:
+        """A few of them, to map over."""
+        return DaskShards(self._workers, [self._futures[number] for number in numbers])
+
 
 def _each(function: Callable[[Any], Any], shards: list[Any]) -> list[Any]:
     return [function(shard) for shard in shards]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xtec.core.types import CovarianceType
-from xtec.mixture import GaussianMixture, MixtureConfig, MixtureParameters, Trajectories, Updates
+from xtec.core.shards import Local
+from xtec.core.types import CovarianceType, Updates
+from xtec.mixture import GaussianMixture, MixtureConfig, MixtureParameters, Trajectories
 from xtec.mixture.em import expect
 from xtec.mixture.stepwise import sweep
 
@@ -55,10 +56,12 @@ def test_the_same_seed_gives_the_same_model(n):
     assert one.history == again.history
 
 
-def test_shards_in_order_of_their_contents_are_no_obstacle():
-    """Batches are shares of every shard: none is of one cluster only."""
+@pytest.mark.parametrize("n_shards", [7, 70])
+def test_shards_in_order_of_their_contents_are_no_obstacle(n_shards):
+    """Batches are from all over the shards: none is of one cluster only."""
     rows = simulated()
-    data = Trajectories(list(np.array_split(rows[np.argsort(rows[:, 0])], 7)))
+    parts = np.array_split(rows[np.argsort(rows[:, 0])], n_shards)
+    data = Trajectories(Local(parts))
     optimum = GaussianMixture(MixtureConfig(n_components=3)).fit(data, a_start(rows)).log_likelihood
     config = MixtureConfig(n_components=3, em=Updates.STEPWISE)
     found = GaussianMixture(config).fit(data, a_start(rows)).log_likelihood

@@ -34,6 +34,9 @@ class Elsewhere:
     def derive(self, function):
         return Elsewhere(self.map(function))
 
+    def some(self, numbers):
+        return Elsewhere(pickle.loads(self._items[number]) for number in numbers)
+
 
 def some_rows(n=40_000, t=5, dtype=np.float32):
     rng = np.random.default_rng(0)
@@ -159,12 +162,31 @@ def test_a_failure_in_a_thread_is_passed_on():
         list(Trajectories(some_rows()).map(fail))
 
 
+@pytest.mark.parametrize("n_shards", [4, 50])
 @pytest.mark.parametrize("n_batches", [1, 3, 16])
-def test_batches_are_shares_of_every_shard_and_together_all(n_batches):
+def test_batches_together_are_all(n_batches, n_shards):
     rows = some_rows(5000)
-    data = Trajectories(Elsewhere(np.split(rows, [7, 7, 3000])))
+    data = Trajectories(Elsewhere(np.split(rows, np.linspace(0, 3000, n_shards - 1).astype(int))))
     batches = [data.batch(number, n_batches) for number in range(n_batches)]
     assert sum(batch.n for batch in batches) == 5000
     assert all(batch.n == len(batch.rows()) for batch in batches)
     together = np.concatenate([batch.rows() for batch in batches])
     np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(rows, axis=0))
+
+
+def test_batches_of_many_shards_read_each_of_them_once():
+    read = []
+
+    class Counted(Elsewhere):
+        def map(self, function):
+            read.extend(hash(item) for item in self._items)
+            return super().map(function)
+
+        def some(self, numbers):
+            return Counted(pickle.loads(self._items[number]) for number in numbers)
+
+    data = Trajectories(Counted(np.split(some_rows(6000), 60)))
+    read.clear()
+    for number in range(16):
+        list(data.batch(number, 16).map(len))
+    assert len(read) == len(set(read)) == 60

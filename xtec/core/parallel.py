@@ -154,3 +154,7 @@ class ThreadShards(Generic[Item]):
         made = list(self._workers._run(replace, self._handles))
         self._handles = []
         return ThreadShards(self._workers, made)
+
+    def some(self, numbers: Sequence[int]) -> ThreadShards[Item]:
+        """A few of them, to map over."""
+        return ThreadShards(self._workers, [self._handles[number] for number in numbers])

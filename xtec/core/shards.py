@@ -47,6 +47,9 @@ class Shards(Protocol[Item_co]):
         The old shards are given up one by one as the new ones are made.
         """
 
+    def some(self, numbers: Sequence[int]) -> Shards[Item_co]:
+        """A few of them, to map over."""
+
 
 class Local(Generic[Item]):
     """Shards in this process, worked on one after the other."""
@@ -64,6 +67,10 @@ class Local(Generic[Item]):
     def derive(self, function: Callable[[Item], Other]) -> Local[Other]:
         """Make every shard into another."""
         return Local(map(function, self._items))
+
+    def some(self, numbers: Sequence[int]) -> Local[Item]:
+        """A few of them, to map over."""
+        return Local(self._items[number] for number in numbers)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,10 @@ class PartOf(Generic[Item]):
     def derive(self, function: Callable[[Item], Other]) -> Shards[Other]:
         """Make the part of every shard into a new shard."""
         return self.whole.derive(_OnPart(function, self.part))
+
+    def some(self, numbers: Sequence[int]) -> PartOf[Item]:
+        """The part of a few shards, to map over."""
+        return PartOf(self.whole.some(numbers), self.part)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,15 @@ class CovarianceType(StrEnum):
     SPHERICAL = "spherical"
 
 
+class Updates(StrEnum):
+    """When EM moves the parameters."""
+
+    BATCH = "batch"
+    """After all trajectories."""
+    STEPWISE = "stepwise"
+    """After every few of them, for some sweeps; then after all."""
+
+
 @dataclass(frozen=True)
 class VoxelCounts:
     """How many voxels there were and what became of them.

@@ -1,7 +1,7 @@
 """Gaussian mixture by expectation maximisation over shards of trajectories."""
 
 from xtec.mixture.em import EMState
-from xtec.mixture.gaussian import GaussianMixture, Labeller, MixtureConfig, Updates
+from xtec.mixture.gaussian import GaussianMixture, Labeller, MixtureConfig
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.search import Candidates
 from xtec.mixture.trajectories import Trajectories
@@ -14,5 +14,4 @@ __all__ = [
     "MixtureConfig",
     "MixtureParameters",
     "Trajectories",
-    "Updates",
 ]

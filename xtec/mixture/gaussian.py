@@ -6,14 +6,13 @@ import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.errors import ConfigError
 from xtec.core.parallel import one_blas_thread
-from xtec.core.types import CovarianceType, Float64Array, FloatArray
+from xtec.core.types import CovarianceType, Float64Array, FloatArray, Updates
 from xtec.mixture.em import EMState, PlainModel, expect, run_em
 from xtec.mixture.fused import Frame, FusedModel, precision
 from xtec.mixture.moments import has_full_scatter
@@ -23,15 +22,6 @@ from xtec.mixture.stepwise import sweep
 from xtec.mixture.trajectories import Blocks, Trajectories, as_shards
 
 logger = logging.getLogger(__name__)
-
-
-class Updates(StrEnum):
-    """When the parameters move."""
-
-    BATCH = "batch"
-    """After all trajectories."""
-    STEPWISE = "stepwise"
-    """After every few of them, for some sweeps; then after all."""
 
 
 @dataclass(frozen=True, kw_only=True)

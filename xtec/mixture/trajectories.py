@@ -37,6 +37,10 @@ _PIECE = 16_384
 """Rows of a piece, about; less than twice as many are not worth a second thread."""
 
 
+_SPREAD = 3
+"""Shards of a batch at least, for those next to each other differ less than those far apart."""
+
+
 class Trajectories:
     """Trajectories in shards, with the data's own mean and variance; they are never copied as a whole.
 
@@ -100,10 +104,18 @@ class Trajectories:
         return self._shards.map(function)
 
     def batch(self, number: int, n_batches: int) -> Trajectories:
-        """One of several batches, each with its share of every shard; mean and variance are those of all."""
+        """One of several batches from all over the shards; mean and variance are those of all.
+
+        Every so many shards make a batch, so that all batches together read them once; a share of every
+        shard does where they are few.
+        """
         batch = copy.copy(self)
-        batch._shards = PartOf(self._shards, _Share(number, n_batches))
-        batch._sizes = self._sizes * (number + 1) // n_batches - self._sizes * number // n_batches
+        if len(self._shards) >= _SPREAD * n_batches:
+            chosen = range(number, len(self._shards), n_batches)
+            batch._shards, batch._sizes = self._shards.some(chosen), self._sizes[chosen]
+        else:
+            batch._shards = PartOf(self._shards, _Share(number, n_batches))
+            batch._sizes = self._sizes * (number + 1) // n_batches - self._sizes * number // n_batches
         return batch
 
     def sample(self, rng: np.random.Generator, size: int) -> Trajectories:
@@ -168,6 +180,12 @@ class _Pieces:
     def derive(self, function: Callable[[Any], Any]) -> _Pieces:
         """Make every piece into another."""
         return _Pieces(list(self.map(function)))
+
+    def some(self, numbers: Sequence[int]) -> _Pieces:
+        """A few of them, to map over."""
+        few = copy.copy(self)
+        few._pieces = [self._pieces[number] for number in numbers]
+        return few
 
 
 def _cut(array: Any) -> list[Any]:
