@@ -14,7 +14,7 @@ from xtec.io import Series
 PROGRAM_BYTES = 200_000_000
 """The interpreter and the libraries."""
 
-FIGURE_BYTES = 80_000_000
+FIGURE_BYTES = 65_000_000
 """What drawing takes besides."""
 
 KEPT_SHARE = 0.1

@@ -52,7 +52,7 @@ def options(series: Path, output: Path, **others: object) -> dict[str, object]:
         "clusters": 3,
         "mode": "d",
         "figures": False,
-        "memory_limit": "190MB",
+        "memory_limit": "212MB",
         "save_after": 0,
         **others,
     }
@@ -132,7 +132,7 @@ def test_killed(series: Path, tmp_path: Path, with_scratch: bool) -> None:
         "def slowly(*a, **k):\n    time.sleep(0.1)\n    return read(*a, **k)\nSeriesReader.read = slowly\n"
     )
     arguments = ["cluster", series, "-o", tmp_path / "run", "-k", "3", "--mode", "d", "--no-figures"]
-    more = ["--memory-limit", "190MB", "--save-after", "0", *scratch]
+    more = ["--memory-limit", "212MB", "--save-after", "0", *scratch]
     command = [sys.executable, "-c", SMALL + slow + MAIN, *map(str, arguments), *more]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
     where = tmp_path / "scratch" if with_scratch else tmp_path / "run"
