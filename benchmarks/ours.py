@@ -25,8 +25,10 @@ def ingested(subject: Subject) -> Iterator[KeptTrajectories]:
     """Open the series and keep what lies above its background, in shards, for as long as the block lasts."""
     series = open_series(subject.inputs)
     with one_blas_thread(), Threads() as threads:
-        yield ingest(series, IngestOptions(), threads, plan_run(series, _AMPLE, threads.n).shards)
-    close_readers()
+        try:
+            yield ingest(series, IngestOptions(), threads, plan_run(series, _AMPLE, threads.n).shards)
+        finally:
+            close_readers()
 
 
 def kept_of(subject: Subject) -> Kept:

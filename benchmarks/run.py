@@ -67,8 +67,6 @@ class Setting:
 
 
 def _storage(s: Setting) -> Benchmark:
-    if s.options.series:
-        raise SystemExit("--only storage works on a simulated series")
     paths = [simulate(s.options.size, s.work, how, layout) for layout, how in STORED]
     return bench_ingest.storage(
         {f"{layout}, {how}": open_subject(path) for (layout, how), path in zip(STORED, paths, strict=True)}
@@ -135,6 +133,8 @@ def main() -> None:
                 "series": setting.subject.describe(),
                 "options": {key: _plain(value) for key, value in vars(options).items() if value is not None},
             }
+            if options.series:
+                options.skip = [*options.skip, "storage"]  # which takes simulated series
             measured = []
             for chosen in (one for one in MAKERS if one in options.only and one not in options.skip):
                 benchmark = MAKERS[chosen](setting)

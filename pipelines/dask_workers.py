@@ -97,7 +97,8 @@ class DaskShards(Generic[Item]):
 
     def map(self, function: Callable[[Item], Outcome]) -> Iterator[Outcome]:
         """Apply a function to every shard where it is; outcomes come home in order."""
-        waiting, outcomes, begun = self._groups(), {}, {}
+        threads = self._workers.client.nthreads()
+        waiting, begun = self._groups(threads), {}
         finished = as_completed(loop=self._workers.client.loop)
 
         def begin(worker: str) -> None:
@@ -108,27 +109,34 @@ class DaskShards(Generic[Item]):
                 begun[task.key] = worker, group
                 finished.add(task)
 
-        threads = self._workers.client.nthreads()
         for worker in waiting:
-            for _ in range(threads.get(worker, 1)):
+            for _ in range(threads.get(worker, self._workers.n)):
                 begin(worker)
+        outcomes: dict[int, Outcome] = {}
+        due = 0
         for task in finished:
             worker, group = begun.pop(task.key)
-            outcomes.update(zip(group, _outcome(task), strict=True))
             begin(worker)
-        return (outcomes.pop(number) for number in range(len(self._futures)))
+            outcomes.update(zip(group, _outcome(task), strict=True))
+            while due in outcomes:
+                yield outcomes.pop(due)
+                due += 1
 
-    def _groups(self) -> dict[str, list[list[int]]]:
-        """Shards that one task works on, by worker: a task for each would cost more than an EM step takes."""
-        threads = self._workers.client.nthreads()
+    def _groups(self, threads: dict[str, int]) -> dict[str, list[list[int]]]:
+        """Shards that one task works on, by worker, the last group first.
+
+        A task for each shard would cost more than an EM step takes. Shards that were lost with their worker
+        are made again one by one, wherever there is room.
+        """
         there: dict[str, list[int]] = {}
         holders = self._workers.client.who_has(self._futures)
         for number, future in enumerate(self._futures):
             there.setdefault(next(iter(holders[future.key]), ""), []).append(number)
         groups = {}
         for worker, shards in there.items():
-            count = min(max(threads.get(worker, 1), -(-len(shards) // _TOGETHER)), len(shards))
-            groups[worker] = [shards[part::count] for part in range(count)]
+            together = min(-(-len(shards) // threads.get(worker, 1)), _TOGETHER) if worker else 1
+            starts = range(0, len(shards), together)
+            groups[worker] = [shards[start : start + together] for start in starts][::-1]
         return groups
 
     def derive(self, function: Callable[[Item], Other]) -> DaskShards[Other]:

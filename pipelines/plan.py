@@ -155,10 +155,11 @@ def plan_run(
     shards = tuple(_shards(blocks, _shard_voxels(n_voxels, voxel_bytes, room, n_workers)))
     in_hand = max(shard.n_voxels for shard in shards) * (8 + 2 * held * trajectory)
     fixed = PROGRAM_BYTES + _table_bytes(series) + n_workers * int(block_bytes + in_hand)
-    if fixed > limit:
+    least = fixed + (FIGURE_BYTES if figures else 0)
+    if least > limit:
         raise ConfigError(
             f"a memory limit of {format_bytes(limit)} is too little: {n_workers} blocks of whole chunks are "
-            f"read at a time, which takes {format_bytes(fixed)}",
+            f"read at a time, which takes {format_bytes(least)}",
             hint="--memory-limit, --workers 1, or smaller chunks in the file",
         )
     return RunPlan(

@@ -234,6 +234,11 @@ class TestBad:
         (folder / "Test_9K.nxs").write_text("still to come")
         return "this is not an HDF5 file"
 
+    def dangling_link(self, folder: Path) -> str:
+        (folder / "Test_9K.nxs").unlink()
+        (folder / "Test_9K.nxs").symlink_to(folder / "gone.nxs")
+        return "not found|no such file|does not exist"
+
     def not_transformed_yet(self, folder: Path) -> str:
         with h5py.File(folder / "Test_9K.nxs", "r+") as file:
             del file["entry/transform"]
@@ -278,6 +283,7 @@ class TestBad:
         "empty_target",
         "wrapper_cut_short",
         "not_hdf5",
+        "dangling_link",
         "not_transformed_yet",
         "shape",
         "axes",
@@ -293,7 +299,7 @@ class TestBad:
         reason = getattr(self, kind)(folder)
         with pytest.raises(
             InputError,
-            match=rf"(?s)1 of 4 temperatures cannot be used\n.*9K.*{reason}.*\n  in: .*9K.*--skip-bad",
+            match=rf"(?s)1 of 4 temperatures cannot be used\n.*9K.*({reason}).*\n  in: .*9K.*--skip-bad",
         ):
             open_series(folder)
 

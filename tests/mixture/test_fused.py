@@ -84,7 +84,8 @@ def test_sums_are_the_plain_ones(n, k, t, covariance_type, dtype):
 def test_sums_are_the_plain_ones_in_any_shape(n, k, t, covariance_type, dtype, seed):
     rng = np.random.default_rng(seed)
     parameters = mixture(rng, k, t, covariance_type)
-    assert_as_plain(rows_of(rng, parameters, n).astype(dtype), parameters, TOLERANCE[dtype])
+    rounding = TOLERANCE[dtype] * (1 + t / 20)  # a ln density sums t terms
+    assert_as_plain(rows_of(rng, parameters, n).astype(dtype), parameters, rounding)
 
 
 LAYOUTS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,8 @@ def three_groups(n, seed=0):
 def at(means):
     k = len(means)
     ones = np.ones((k, 2))
-    return EMState(MixtureParameters(np.full(k, 1 / k), np.array(means, float), ones, CovarianceType.DIAG))
+    parameters = MixtureParameters(np.full(k, 1 / k), np.array(means, float), ones, CovarianceType.DIAG)
+    return EMState(parameters, converged=True)
 
 
 TRUTH = at([[0, 0], [4, 0], [0, 4]])
@@ -32,6 +35,12 @@ WRONG = at([[0, 0], [4, 0], [4, 4]])
 def test_what_the_sample_leaves_open_is_judged_on_all():
     sample = Sample(Trajectories([three_groups(2000)]))
     assert _in_doubt(sample, [TRUTH, SLIGHTLY_OFF, WRONG]) == [TRUTH, SLIGHTLY_OFF]
+
+
+def test_a_run_that_has_not_converged_may_still_rise():
+    sample = Sample(Trajectories([three_groups(2000)]))
+    rising = replace(WRONG, converged=False)
+    assert _in_doubt(sample, [TRUTH, rising]) == [TRUTH, rising]
 
 
 def test_a_tie_is_left_open():

@@ -123,3 +123,11 @@ def test_a_start_has_the_moments_that_were_drawn(rows, covariance_type):
     if covariance_type in (CovarianceType.FULL, CovarianceType.DIAG):
         weight = moments.weight.reshape(-1, *(1,) * (moments.scatter.ndim - 1))
         np.testing.assert_allclose(start.covariances, moments.scatter / weight, rtol=1e-9)
+
+
+def test_equal_centres_are_not_shared_equally():
+    """Components that begin the same stay the same."""
+    rows = np.repeat(np.arange(6.0)[:, None], 50, axis=0) * np.ones(4)
+    sample = Sample(Trajectories([rows]))
+    weight = sample.parts(sample.rows[[0, 60, 61, 200]], full=False).weight
+    np.testing.assert_allclose(weight, [50, 100, 0, 150])

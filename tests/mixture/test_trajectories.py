@@ -162,12 +162,24 @@ def test_a_failure_in_a_thread_is_passed_on():
         list(Trajectories(some_rows()).map(fail))
 
 
+@pytest.mark.parametrize("sizes", ["few large", "many empty", "one has nearly all"])
+def test_batches_are_about_as_large_as_each_other(sizes):
+    cuts = {
+        "few large": [2000, 4000],
+        "many empty": [0] * 40 + list(range(0, 6000, 200)),
+        "one has nearly all": list(range(60)),
+    }[sizes]
+    batches = Trajectories(Elsewhere(np.split(some_rows(6000), cuts))).batches(16)
+    assert sum(batch.n for batch in batches) == 6000
+    assert min(batch.n for batch in batches) > 0.5 * 6000 / 16
+
+
 @pytest.mark.parametrize("n_shards", [4, 50])
 @pytest.mark.parametrize("n_batches", [1, 3, 16])
 def test_batches_together_are_all(n_batches, n_shards):
     rows = some_rows(5000)
     data = Trajectories(Elsewhere(np.split(rows, np.linspace(0, 3000, n_shards - 1).astype(int))))
-    batches = [data.batch(number, n_batches) for number in range(n_batches)]
+    batches = data.batches(n_batches)
     assert sum(batch.n for batch in batches) == 5000
     assert all(batch.n == len(batch.rows()) for batch in batches)
     together = np.concatenate([batch.rows() for batch in batches])
@@ -187,6 +199,6 @@ def test_batches_of_many_shards_read_each_of_them_once():
 
     data = Trajectories(Counted(np.split(some_rows(6000), 60)))
     read.clear()
-    for number in range(16):
-        list(data.batch(number, 16).map(len))
+    for batch in data.batches(16):
+        list(batch.map(len))
     assert len(read) == len(set(read)) == 60

@@ -50,8 +50,16 @@ def labels(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         return file["entry/voxels/index"][()], file["entry/voxels/label"][()]
 
 
-@pytest.mark.parametrize("mode", ["d", "s"])
-def test_same_labels_as_threads(series: Path, tmp_path: Path, cluster: LocalCluster, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "together"), [("d", 64), ("d", 2), ("s", 64)])
+def test_same_labels_as_threads(
+    series: Path,
+    tmp_path: Path,
+    cluster: LocalCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    together: int,
+) -> None:
+    monkeypatch.setattr("xtec_pipelines.dask_workers._TOGETHER", together)
     for scheduler in ("threads", cluster.scheduler_address):
         run_cluster(
             make_config(
@@ -91,7 +99,7 @@ from xtec_pipelines.dask_workers import DaskWorkers
 from xtec_pipelines.ingest import IngestOptions, ingest
 from xtec_pipelines.plan import ShardPlan
 
-def main(path, output):
+def main(path, output, when):
     series = open_series(path)
     plans = [ShardPlan(number, (block,)) for number, block in enumerate(series.blocks(1))]
     with (
@@ -101,16 +109,22 @@ def main(path, output):
         victim = next(iter(running.workers.values()))
         read = []
 
+        def kill():
+            held = client.has_what()[victim.worker_address]
+            os.kill(victim.pid, signal.SIGKILL)
+            print(len(held), flush=True)
+
         def count(stage):
             read.append(stage)
-            if len(read) == len(plans) // 2:
-                held = client.has_what()[victim.worker_address]
-                os.kill(victim.pid, signal.SIGKILL)
-                print(len(held), flush=True)
+            if when == "reading" and len(read) == len(plans) // 2:
+                kill()
 
         make = DaskWorkers.make
         DaskWorkers.make = lambda self, function, plans, done=None: make(self, function, plans, count)
-        kept = ingest(series, IngestOptions(), DaskWorkers(client), plans).gather()
+        kept = ingest(series, IngestOptions(), DaskWorkers(client), plans)
+        if when == "read":
+            kill()
+        kept = kept.gather()
         np.savez(output, index=kept.index, intensity=kept.intensity)
 
 if __name__ == "__main__":
@@ -118,15 +132,16 @@ if __name__ == "__main__":
 """
 
 
-def test_a_killed_worker_costs_time_only(series: Path, tmp_path: Path) -> None:
-    """Killed when half of the shards are read: what it had is read again by the other."""
+@pytest.mark.parametrize("when", ["reading", "read"])
+def test_a_killed_worker_costs_time_only(series: Path, tmp_path: Path, when: str) -> None:
+    """Killed when half or all of the shards are read: what it had is read again by the other."""
     opened = open_series(series)
     plans = [ShardPlan(number, (block,)) for number, block in enumerate(opened.blocks(1))]
     with Threads(2) as threads:
         expected = ingest(opened, IngestOptions(), threads, plans).gather()
     close_readers()
     (tmp_path / "kill.py").write_text(KILL, encoding="utf-8")
-    command = [sys.executable, str(tmp_path / "kill.py"), str(series), str(tmp_path / "kept.npz")]
+    command = [sys.executable, str(tmp_path / "kill.py"), str(series), str(tmp_path / "kept.npz"), when]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0, "the worker had nothing to lose"

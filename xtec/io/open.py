@@ -6,6 +6,7 @@ import glob
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -185,11 +186,11 @@ def _is_stranger(path: Path, options: OpenOptions) -> bool:
     try:
         find_data(path, entry=options.entry, group=options.group)
     except SeriesNotFoundError:
-        with open_hdf5(path) as file:
+        with suppress(InputError), open_hdf5(path) as file:
             sampled = f"{options.entry or 'entry'}/sample/temperature" in file
-        return not sampled and value_in_name(path) is None
+            return not sampled and value_in_name(path) is None
     except InputError:
-        return False
+        pass
     return False
 
 

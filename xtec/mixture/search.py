@@ -153,7 +153,10 @@ def _in_doubt(sample: Sample, runs: list[EMState]) -> list[EMState]:
     ]
     deficits = [densities[0] - density for density in densities[1:]]
     certain = [lost.mean() * np.sqrt(lost.size) > _STANDARD_ERRORS * lost.std() for lost in deficits]
-    return [runs[0], *(run for run, out in zip(runs[1:], certain, strict=True) if not out)]
+    return [
+        runs[0],
+        *(run for run, out in zip(runs[1:], certain, strict=True) if not (out and run.converged)),
+    ]
 
 
 def _same_optimum(some: EMState, other: EMState) -> bool:

@@ -8,7 +8,6 @@ let differences in width decide.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
@@ -32,26 +31,27 @@ class Sample:
     ----------
     trajectories : Trajectories
         m of them.
+
+    Attributes
+    ----------
+    rows : array, shape (m, T)
+        Differences from the mean.
     """
 
     def __init__(self, trajectories: Trajectories) -> None:
         self.trajectories = trajectories
-
-    @cached_property
-    def rows(self) -> Float64Array:
-        """Differences from the mean, shape (m, T)."""
-        return self.trajectories.rows() - self.trajectories.mean
+        self.rows: Float64Array = trajectories.rows() - trajectories.mean
 
     def parts(self, centres: Float64Array, *, full: bool) -> ComponentMoments:
         """Moments of what is nearest to each centre, shape (K, T), all of them less the mean.
 
-        One step of k-means, which is one of EM with components that are alike and narrow.
+        One step of k-means, which is one of EM with components that are alike and narrow. Of equal centres
+        the first takes all.
         """
-        k = len(centres)
+        first = np.unique(centres, axis=0, return_index=True)[1]
+        weights = np.isin(np.arange(len(centres)), first) / len(first)
         width = np.full(centres.shape, _NARROW * self.trajectories.variance.mean())
-        alike = MixtureParameters(
-            np.full(k, 1 / k), centres + self.trajectories.mean, width, CovarianceType.DIAG
-        )
+        alike = MixtureParameters(weights, centres + self.trajectories.mean, width, CovarianceType.DIAG)
         moments = expect(self.trajectories, alike, full=full).moments
         return ComponentMoments(moments.weight, moments.mean - self.trajectories.mean, moments.scatter)
 

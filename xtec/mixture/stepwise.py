@@ -26,7 +26,7 @@ _SMALLEST_BATCH = 1000
 def sweep(data: Trajectories, start: MixtureParameters, rng: np.random.Generator) -> MixtureParameters:
     """Go through all trajectories a few times, batch by batch.
 
-    A batch is a share of every shard, for shards differ from each other and may be far apart.
+    A batch is from all over the shards, for they differ from each other.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def sweep(data: Trajectories, start: MixtureParameters, rng: np.random.Generator
     Liang & Klein, Online EM for unsupervised models, NAACL (2009).
     """
     n_batches = int(np.clip(data.n // _SMALLEST_BATCH, 1, _BATCHES))
-    batches = [data.batch(number, n_batches) for number in range(n_batches)]
+    batches = data.batches(n_batches)
     order = np.concatenate([rng.permutation(n_batches) for _ in range(_SWEEPS)])
     parameters, kept = start, expect(data, start).moments
     for k, number in enumerate(order):

@@ -103,20 +103,26 @@ class Trajectories:
         """Apply a picklable function to every array (n_i, T), where it is; outcomes in order."""
         return self._shards.map(function)
 
-    def batch(self, number: int, n_batches: int) -> Trajectories:
-        """One of several batches from all over the shards; mean and variance are those of all.
+    def batches(self, n_batches: int) -> list[Trajectories]:
+        """Parts of nearly the same size from all over the shards; mean and variance are those of all.
 
-        Every so many shards make a batch, so that all batches together read them once; a share of every
-        shard does where they are few.
+        Several whole shards make a batch, so that all batches together read them once; a share of every
+        shard does where shards are few, or too different in size.
         """
-        batch = copy.copy(self)
         if len(self._shards) >= _SPREAD * n_batches:
-            chosen = range(number, len(self._shards), n_batches)
-            batch._shards, batch._sizes = self._shards.some(chosen), self._sizes[chosen]
-        else:
-            batch._shards = PartOf(self._shards, _Share(number, n_batches))
-            batch._sizes = self._sizes * (number + 1) // n_batches - self._sizes * number // n_batches
-        return batch
+            dealt = _deal(self._sizes, n_batches)
+            if min(self._sizes[one].sum() for one in dealt) > 0.5 * self.n / n_batches:
+                return [self._with(self._shards.some(one), self._sizes[one]) for one in dealt]
+        ends = self._sizes * np.arange(n_batches + 1)[:, None] // n_batches
+        return [
+            self._with(PartOf(self._shards, _Share(number, n_batches)), ends[number + 1] - ends[number])
+            for number in range(n_batches)
+        ]
+
+    def _with(self, shards: Shards[FloatArray], sizes: NDArray[np.intp]) -> Trajectories:
+        part = copy.copy(self)
+        part._shards, part._sizes = shards, sizes
+        return part
 
     def sample(self, rng: np.random.Generator, size: int) -> Trajectories:
         """Some of the trajectories, without repetition, in their order; not all of them the same.
@@ -186,6 +192,18 @@ class _Pieces:
         few = copy.copy(self)
         few._pieces = [self._pieces[number] for number in numbers]
         return few
+
+
+def _deal(sizes: NDArray[np.intp], n: int) -> list[list[int]]:
+    """Shards dealt out by falling size, each to the one of n that has least; equal ones at random."""
+    mixed = np.random.default_rng(0).permutation(len(sizes))
+    hands: list[list[int]] = [[] for _ in range(n)]
+    total = np.zeros(n)
+    for number in mixed[np.argsort(-sizes[mixed], kind="stable")]:
+        least = int(total.argmin())
+        hands[least].append(int(number))
+        total[least] += sizes[number]
+    return hands
 
 
 def _cut(array: Any) -> list[Any]:
