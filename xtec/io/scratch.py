@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, fields
+from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +40,39 @@ def load_record(path: Path, kind: type[Kind]) -> Kind:
             value = np.load(file, allow_pickle=False)
             values.append(value if value.ndim else value.item())
     return kind(*values)
+
+
+def open_record(path: Path, kind: type[Kind]) -> Kind:
+    """What `save_record` wrote, each field read when it is first asked for: most work needs one or two."""
+    record: Kind = object.__new__(_read_later(kind))
+    record.__dict__["_path"] = path
+    return record
+
+
+@cache
+def _read_later(kind: Any) -> Any:
+    return type(f"{kind.__name__}OnDisk", (kind,), {"__getattr__": _read_field})
+
+
+def _read_field(record: Any, name: str) -> Any:
+    names = [field.name for field in fields(record)]
+    if name not in names:
+        raise AttributeError(name)
+    with open(record.__dict__["_path"], "rb") as file:
+        for _ in range(names.index(name)):
+            _skip_array(file)
+        value = np.load(file, allow_pickle=False)
+    record.__dict__[name] = value if value.ndim else value.item()
+    return record.__dict__[name]
+
+
+def _skip_array(file: IO[bytes]) -> None:
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read_header = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    file.seek(math.prod(shape) * dtype.itemsize, 1)
 
 
 @dataclass
@@ -104,7 +139,7 @@ class Scratch:
 
     def get(self, handle: _Held) -> Any:
         """The record again."""
-        return handle.record if handle.path is None else load_record(handle.path, handle.kind)
+        return handle.record if handle.path is None else open_record(handle.path, handle.kind)
 
     def drop(self, handle: _Held) -> None:
         """Forget a record, and delete its file."""
