@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def load_record(path: Path, kind: type[Kind]) -> Kind:
 
 def open_record(path: Path, kind: type[Kind]) -> Kind:
     """What `save_record` wrote, each field read when it is first asked for: most work needs one or two."""
-    record: Kind = object.__new__(_read_later(kind))
+    record: Kind = object.__new__(_read_later(cast(Any, kind)))
     record.__dict__["_path"] = path
     return record
 
