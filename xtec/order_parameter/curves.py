@@ -11,6 +11,10 @@ from xtec.core.axes import Axis
 from xtec.core.compiled import compiled
 from xtec.core.types import ClusterCurves, Float64Array, FloatArray
 
+_LANES = 4
+_FEW = 1000
+"""Trajectories that say where the others are, about."""
+
 
 @dataclass(frozen=True)
 class ClusterMoments:
@@ -47,10 +51,16 @@ class ClusterMoments:
         n_clusters : int
             K.
         """
+        n_temperatures = trajectories.shape[1]
+        if not len(label):
+            return cls.empty(n_clusters, n_temperatures)
         size = np.bincount(label, minlength=n_clusters + 1)[1:].astype(np.float64)
-        mean, squares = np.zeros((2, trajectories.shape[1], n_clusters + 1))
-        _group(trajectories.T, label, np.concatenate([[1.0], np.maximum(size, 1.0)]), mean, squares)
-        return cls(size, mean.T[1:], squares.T[1:])
+        near = trajectories[:: -(-len(label) // _FEW)].mean(axis=0, dtype=np.float64)
+        first, second = np.zeros((2, n_temperatures, n_clusters + 1))
+        _group(trajectories.T, label, near, first, second)
+        step = first.T[1:] / np.maximum(size, 1.0)[:, None]
+        squares = np.maximum(second.T[1:] - size[:, None] * step**2, 0.0)
+        return cls(size, np.where(size[:, None] > 0, near + step, 0.0), squares)
 
     def merge(self, other: ClusterMoments) -> ClusterMoments:
         """Of both sets of trajectories (Chan, Golub & LeVeque 1983)."""
@@ -68,21 +78,30 @@ class ClusterMoments:
 
 @compiled
 def _group(
-    rows: FloatArray,
-    label: NDArray[np.int16],
-    size: Float64Array,
-    mean: Float64Array,
-    squares: Float64Array,
+    rows: FloatArray, label: NDArray[np.int16], near: Float64Array, first: Float64Array, second: Float64Array
 ) -> None:
-    """Mean and squared deviations by label, of rows (T, n) into (T, K+1)."""
+    """First and second moments about `near` by label, of rows (T, n) into (T, K+1).
+
+    Neighbours often share a label: several sums side by side need not wait for each other.
+    """
+    sums = np.empty((_LANES, first.shape[1], 2))
+    whole = label.size - label.size % _LANES
     for t in range(rows.shape[0]):
-        for i in range(label.size):
-            mean[t, label[i]] += np.float64(rows[t, i])
-        for k in range(size.size):
-            mean[t, k] /= size[k]
-        for i in range(label.size):
-            deviation = np.float64(rows[t, i]) - mean[t, label[i]]
-            squares[t, label[i]] += deviation * deviation
+        sums[:] = 0
+        for i in range(0, whole, _LANES):
+            for lane in range(_LANES):
+                step = np.float64(rows[t, i + lane]) - near[t]
+                place = sums[lane, label[i + lane]]
+                place[0] += step
+                place[1] += step * step
+        for i in range(whole, label.size):
+            step = np.float64(rows[t, i]) - near[t]
+            sums[0, label[i], 0] += step
+            sums[0, label[i], 1] += step * step
+        for lane in range(_LANES):
+            for k in range(first.shape[1]):
+                first[t, k] += sums[lane, k, 0]
+                second[t, k] += sums[lane, k, 1]
 
 
 def cluster_curves(scan: Axis, rescaled: ClusterMoments, intensity: ClusterMoments) -> ClusterCurves:
