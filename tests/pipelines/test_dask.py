@@ -106,13 +106,13 @@ def main(path, output, when):
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="localhost:0") as running,
         Client(running, set_as_default=False) as client,
     ):
-        victim = next(iter(running.workers.values()))
         read = []
 
         def kill():
-            held = client.has_what()[victim.worker_address]
+            held = client.has_what()
+            victim = max(running.workers.values(), key=lambda worker: len(held[worker.worker_address]))
             os.kill(victim.pid, signal.SIGKILL)
-            print(len(held), flush=True)
+            print(len(held[victim.worker_address]), flush=True)
 
         def count(stage):
             read.append(stage)
