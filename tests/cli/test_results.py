@@ -342,7 +342,7 @@ class TestRepeat:
         assert "not empty" in refused.stderr
         assert run_cli("run", tmp_path / "a" / "run.toml", "--force").code == 0
 
-    @pytest.mark.parametrize("limit", ["185MB", "200MB", "1GiB"])
+    @pytest.mark.parametrize("limit", ["210MB", "225MB", "1GiB"])
     def test_same_seed_same_answer_whatever_the_memory(
         self, tiny: Path, tmp_path: Path, run_cli: Callable[..., object], limit: str
     ) -> None:
