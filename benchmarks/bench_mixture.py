@@ -138,7 +138,7 @@ def fit(x: Rows, k: int, seed: int) -> Benchmark:
 
 def search(x: Rows, k: int) -> Benchmark:
     """With every program's own starts: ours raced, scikit-learn's one k-means start."""
-    wide = x.astype(np.float64)
+    wide = x.astype(np.float64, order="C")
     contenders = [
         Contender(
             "xtec: default, starts raced",
@@ -163,7 +163,7 @@ def search(x: Rows, k: int) -> Benchmark:
 
 
 def _sklearns(x: Rows, start: Start, *, tol: float, max_iter: int, per: float = 1.0) -> list[Contender]:
-    rows = {"float32": x.astype(np.float32), "float64": x.astype(np.float64)}
+    rows = {dtype: x.astype(dtype, order="C") for dtype in ("float32", "float64")}  # what it likes best
     return [
         Contender(
             f"scikit-learn {dtype}",

@@ -23,7 +23,7 @@ def iterate(state: State, request: State) -> State:
     if state.get("file") != request["file"]:
         with np.load(request["file"]) as given:
             state.update(file=request["file"], **given)
-    x, k = state["x"].astype(request["dtype"]), len(state["weights"])
+    x, k = state["x"].astype(request["dtype"], order="C"), len(state["weights"])
     algorithm = daal4py.em_gmm(
         nComponents=k,
         maxIterations=request["iterations"],
