@@ -80,7 +80,7 @@ class Subject:
                     shape = (self.series.n_temperatures, *block_shape(block))
                     reader.read(block, out=memory[: int(np.prod(shape))].reshape(shape))
 
-            list(threads.map(read, (list(part) for part in _quarters(blocks))))
+            list(threads.map(read, (list(part) for part in _parts(blocks))))
 
     def describe(self) -> dict[str, Any]:
         """Shape, storage and size for the report."""
@@ -129,7 +129,7 @@ def random_start(x: NDArray[Any], k: int, seed: int) -> tuple[NDArray[np.float64
     return np.full(k, 1 / k), x[rows].astype(np.float64), np.tile(variance, (k, 1))
 
 
-def _quarters(blocks: list[Block]) -> list[Any]:
+def _parts(blocks: list[Block]) -> list[Any]:
     """Parts for threads to take in turn."""
     n = min(4 * n_cores(), len(blocks))
     return [blocks[len(blocks) * i // n : len(blocks) * (i + 1) // n] for i in range(n)]

@@ -158,7 +158,7 @@ class TestThroughHDF5:
     """What cannot be read past HDF5 says so, and is read all the same."""
 
     @staticmethod
-    def check(path: Path, reason: str, name: str = "entry/data/data") -> None:
+    def assert_reads_alike(path: Path, reason: str, name: str = "entry/data/data") -> None:
         with pytest.raises(SerialOnlyError, match=reason):
             open_raw(locate(path, name))
         series = open_series(path)
@@ -173,7 +173,7 @@ class TestThroughHDF5:
     @pytest.mark.parametrize("storage", SERIAL)
     def test_filters(self, write_series: WriteSeries, storage: str) -> None:
         kept = {**SERIAL[storage], "chunks": (2, 4, 5)}
-        self.check(write_series(counts(5, 6, 7), **kept), "compression is undone by HDF5 only")
+        self.assert_reads_alike(write_series(counts(5, 6, 7), **kept), "compression is undone by HDF5 only")
 
     def test_compact(self, write_series: WriteSeries) -> None:
         values = counts(3, 6, 7)
@@ -187,7 +187,7 @@ class TestThroughHDF5:
             h5py.h5d.create(group.id, b"data", h5py.h5t.IEEE_F32LE, space, properties)
             group["data"][...] = values
 
-        self.check(write_series(values, change=compact), "compact")
+        self.assert_reads_alike(write_series(values, change=compact), "compact")
 
     def test_external_storage(self, write_series: WriteSeries, tmp_path: Path) -> None:
         values = counts(3, 6, 7)
@@ -197,14 +197,14 @@ class TestThroughHDF5:
             place = [(str(tmp_path / "raw.bin"), 0, h5py.h5f.UNLIMITED)]
             file["entry/data"].create_dataset("data", values.shape, "<f4", external=place)[...] = values
 
-        self.check(write_series(values, change=external), "external raw file")
+        self.assert_reads_alike(write_series(values, change=external), "external raw file")
 
     @pytest.mark.parametrize("storage", [{}, {"chunks": (1, 2, 4)}])
     def test_user_block(self, write_series: WriteSeries, tmp_path: Path, storage: dict[str, object]) -> None:
         path = write_series(counts(3, 6, 7), name="plain.nxs", **storage)
         with h5py.File(path) as plain, h5py.File(tmp_path / "a.nxs", "w", userblock_size=512) as file:
             plain.copy("entry", file)
-        self.check(tmp_path / "a.nxs", "user block")
+        self.assert_reads_alike(tmp_path / "a.nxs", "user block")
 
     def test_bits_packed_oddly(self, write_series: WriteSeries) -> None:
         def narrow(file: h5py.File) -> None:
@@ -215,7 +215,7 @@ class TestThroughHDF5:
             h5py.h5d.create(file["entry/data"].id, b"data", kind, space)
             file["entry/data/data"][...] = counts(3, 6, 7)
 
-        self.check(write_series(counts(3, 6, 7), change=narrow), "converted")
+        self.assert_reads_alike(write_series(counts(3, 6, 7), change=narrow), "converted")
 
     def test_edge_chunks_without_filters(self, write_series: WriteSeries) -> None:
         maps = Path("/proc/self/maps")
@@ -237,14 +237,14 @@ class TestThroughHDF5:
             h5py.h5d.create(file["entry/data"].id, b"data", h5py.h5t.IEEE_F32LE, space, properties)
             file["entry/data/data"][...] = values
 
-        self.check(write_series(values, change=bare), "over the edge")
+        self.assert_reads_alike(write_series(values, change=bare), "over the edge")
 
     def test_a_library_that_is_not_there(
         self, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("xtec.io.decoding._function", lambda *arguments: None)
         storage = {"chunks": (2, 4, 5), **hdf5plugin.Bitshuffle()}
-        self.check(write_series(counts(5, 6, 7), **storage), "bitshuffle")
+        self.assert_reads_alike(write_series(counts(5, 6, 7), **storage), "bitshuffle")
 
 
 ORDERS = [(0, 1, 2, 3), (1, 2, 3, 0), (0, 3, 2, 1), (2, 0, 3, 1)]
@@ -452,7 +452,7 @@ class TestVirtual:
         return folder / "virtual.nxs"
 
     @staticmethod
-    def check(series: Series, values: np.ndarray, raw: bool) -> None:
+    def assert_reads_alike(series: Series, values: np.ndarray, raw: bool) -> None:
         with series.reader() as reader:
             assert reader.raw is raw
             np.testing.assert_array_equal(reader.read(tuple(slice(0, size) for size in series.shape)), values)
@@ -465,29 +465,29 @@ class TestVirtual:
         assert isinstance(series.source, PerTemperature)
         assert [ref.file.name for ref in series.source.refs] == ["0.h5", "1.h5", "2.h5", "3.h5"]
         assert series.inputs == (path,)
-        self.check(series, values, True)
+        self.assert_reads_alike(series, values, True)
         cropped = open_series(path, temperatures=(2, 3), region={"Qk": (2, 4)})
-        self.check(cropped, values[1:3, :, 1:4], True)
+        self.assert_reads_alike(cropped, values[1:3, :, 1:4], True)
 
     def test_a_temperature_not_filled(self, tmp_path: Path) -> None:
         values = counts(4, 5, 6, 7)
         series = open_series(self.make(tmp_path, values, rows=[0, 1, 3]))
         assert isinstance(series.source, Stacked)
         values[2] = 0
-        self.check(series, values, False)
+        self.assert_reads_alike(series, values, False)
 
     def test_another_type_than_its_sources(self, tmp_path: Path) -> None:
         values = counts(4, 5, 6, 7)
         series = open_series(self.make(tmp_path, values, dtype="<f8"))
         assert isinstance(series.source, Stacked)
         assert series.dtype == np.float64
-        self.check(series, values, False)
+        self.assert_reads_alike(series, values, False)
 
     def test_temperatures_filled_in_part(self, tmp_path: Path) -> None:
         values = counts(4, 5, 6, 7)
         series = open_series(self.make(tmp_path, values, part=True))
         values[:, 2:] = 0
-        self.check(series, values, False)
+        self.assert_reads_alike(series, values, False)
 
 
 class TestStorageNotes:

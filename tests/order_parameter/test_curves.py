@@ -74,3 +74,11 @@ def test_reordering_moves_whole_clusters():
     for name in ("rescaled_mean", "rescaled_std", "intensity_mean", "intensity_error"):
         np.testing.assert_array_equal(getattr(moved, name), getattr(curves, name)[order])
     assert moved.scan is curves.scan
+
+
+def test_a_weak_cluster_beside_a_very_bright_one_keeps_its_spread():
+    rng = np.random.default_rng(0)
+    label = np.array([1, 2] * 500, np.int16)
+    rows = np.where(label[:, None] == 1, 1e10, 10.0) + rng.standard_normal((1000, 3))
+    _, std = ClusterMoments.of(rows, label, 2).mean_and_std()
+    np.testing.assert_allclose(std[1], rows[label == 2].std(axis=0), rtol=1e-9)

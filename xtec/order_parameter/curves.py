@@ -12,8 +12,7 @@ from xtec.core.compiled import compiled
 from xtec.core.types import ClusterCurves, Float64Array, FloatArray
 
 _LANES = 4
-_FEW = 1000
-"""Trajectories that say where the others are, about."""
+"""Sums side by side, which need not wait for each other where neighbours share a label."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,12 @@ class ClusterMoments:
         n_clusters : int
             K.
         """
-        n_temperatures = trajectories.shape[1]
-        if not len(label):
-            return cls.empty(n_clusters, n_temperatures)
         size = np.bincount(label, minlength=n_clusters + 1)[1:].astype(np.float64)
-        near = trajectories[:: -(-len(label) // _FEW)].mean(axis=0, dtype=np.float64)
-        first, second = np.zeros((2, n_temperatures, n_clusters + 1))
+        near, first, second = np.zeros((3, trajectories.shape[1], n_clusters + 1))
         _group(trajectories.T, label, near, first, second)
         step = first.T[1:] / np.maximum(size, 1.0)[:, None]
         squares = np.maximum(second.T[1:] - size[:, None] * step**2, 0.0)
-        return cls(size, np.where(size[:, None] > 0, near + step, 0.0), squares)
+        return cls(size, near.T[1:] + step, squares)
 
     def merge(self, other: ClusterMoments) -> ClusterMoments:
         """Of both sets of trajectories (Chan, Golub & LeVeque 1983)."""
@@ -80,22 +75,29 @@ class ClusterMoments:
 def _group(
     rows: FloatArray, label: NDArray[np.int16], near: Float64Array, first: Float64Array, second: Float64Array
 ) -> None:
-    """First and second moments about `near` by label, of rows (T, n) into (T, K+1).
+    """First and second moments by label, of rows (T, n) into (T, K+1), about a trajectory of each label.
 
-    Neighbours often share a label: several sums side by side need not wait for each other.
+    One of its own: about a bright one the spread of a weak cluster would drown in rounding.
     """
+    example = np.full(first.shape[1], -1)
+    for i in range(label.size):
+        example[label[i]] = i
+    for t in range(rows.shape[0]):
+        for k in range(first.shape[1]):
+            if example[k] >= 0:
+                near[t, k] = rows[t, example[k]]
     sums = np.empty((_LANES, first.shape[1], 2))
     whole = label.size - label.size % _LANES
     for t in range(rows.shape[0]):
         sums[:] = 0
         for i in range(0, whole, _LANES):
             for lane in range(_LANES):
-                step = np.float64(rows[t, i + lane]) - near[t]
-                place = sums[lane, label[i + lane]]
-                place[0] += step
-                place[1] += step * step
+                k = label[i + lane]
+                step = np.float64(rows[t, i + lane]) - near[t, k]
+                sums[lane, k, 0] += step
+                sums[lane, k, 1] += step * step
         for i in range(whole, label.size):
-            step = np.float64(rows[t, i]) - near[t]
+            step = np.float64(rows[t, i]) - near[t, label[i]]
             sums[0, label[i], 0] += step
             sums[0, label[i], 1] += step * step
         for lane in range(_LANES):
