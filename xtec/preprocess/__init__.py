@@ -1,11 +1,13 @@
 """From intensities to trajectories worth clustering: masks, background threshold, rescaling."""
 
 from xtec.preprocess.background import find_threshold, parse_threshold
+from xtec.preprocess.counting import CountScale
 from xtec.preprocess.masking import MaskRules, usable_voxels
 from xtec.preprocess.rescaling import Rescaled, rescale, varying
 from xtec.preprocess.statistics import VoxelSums
 
 __all__ = [
+    "CountScale",
     "MaskRules",
     "Rescaled",
     "VoxelSums",
