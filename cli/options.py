@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from xtec.core.types import CovarianceType, Mode, Rescale, Updates
+from xtec.core.types import CovarianceType, Mode, Rescale, SmoothKernel, Updates
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,7 +53,7 @@ def cluster_options(command: Command) -> Command:
                 type=click.Choice([str(mode) for mode in Mode]),
                 default=str(Mode.AUTO),
                 show_default=True,
-                help="d: every voxel; s: peak averaging; auto: by what the voxels look like.",
+                help="d: every voxel; s: peak averaging; smooth: smoothed labels; auto: d or s.",
             ),
             click.option(
                 "-k", "--clusters", type=int, default=4, show_default=True, help="Number of clusters."
@@ -80,6 +80,19 @@ def cluster_options(command: Command) -> Command:
                 help="What to do about voxels with negative intensities.",
             ),
             click.option("--min-std", type=float, default=0.0, help="Leave out trajectories that vary less."),
+            click.option(
+                "--smooth-kernel",
+                type=click.Choice([str(kernel) for kernel in SmoothKernel]),
+                default=str(SmoothKernel.LOCAL),
+                show_default=True,
+                help="Neighbours of mode smooth: voxels nearby, or at the same place of any zone.",
+            ),
+            click.option(
+                "--smooth-length", type=float, metavar="X", help="Pixels; periodic: of sines [1; 0.1]."
+            ),
+            click.option("--smooth-steps", type=int, default=1, help="Averagings in each iteration [1]."),
+            click.option("--smooth-weighted", is_flag=True, help="Near neighbours count for more."),
+            click.option("--unit-cell", metavar="U,V,W", help="Pixels a zone along H, K, L [from the axes]."),
             click.option(
                 "--covariance",
                 type=click.Choice([str(kind) for kind in CovarianceType]),

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
+from xtec.core.chunking import rim
 from xtec.core.shards import Shards
 from xtec.core.types import Float64Array, FloatArray, Rescale
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import ClusterMoments
-from xtec.peaks import PeakSums, ShardPeaks, connect, rim, unite
+from xtec.peaks import PeakSums, ShardPeaks, connect, unite
 from xtec_pipelines.ingest import Kept, KeptTrajectories
 from xtec_pipelines.plan import ShardPlan
 from xtec_pipelines.voxels import Labelled, loud_enough, note_quiet

@@ -19,6 +19,8 @@ from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.mixture import EMState, GaussianMixture, MixtureConfig, Trajectories
+from xtec.mixture.smoothed import Placed
+from xtec.mixture.smoothing import Neighbourhood
 from xtec.order_parameter import cluster_curves
 from xtec.peaks import PeakSums
 from xtec.preprocess import MaskRules, parse_threshold
@@ -32,6 +34,7 @@ from xtec_pipelines.plan import plan_run
 from xtec_pipelines.readers import close_readers
 from xtec_pipelines.reading import Members, number_clusters, summarise
 from xtec_pipelines.run_folder import write_run
+from xtec_pipelines.smoothing import make_neighbourhood
 from xtec_pipelines.voxels import Labelled, Voxels
 from xtec_pipelines.workers import open_workers
 
@@ -76,6 +79,8 @@ def _compute(series: Series, config: ClusterConfig, progress: Progress) -> Clust
             threshold=config.threshold != "none",
             figures=config.figures,
         )
+        if config.mode is Mode.SMOOTH:
+            make_neighbourhood(config, series.axes, plan.shards)  # refused before anything is read
         with ExitStack() as stack:
             stack.callback(close_readers)
             with progress.stage("start"):
@@ -141,9 +146,13 @@ def cluster_kept(
         with progress.stage("rescale"):
             shards = kept.shards if choice.peaks is None else choice.peaks.shards
             voxels = Voxels(shards, config.rescale, config.min_std)
-        mixture = _fit(voxels.trajectories, config, progress, journal)
+        hood = None
+        if choice.mode is Mode.SMOOTH:
+            hood, reason = make_neighbourhood(config, series.axes, kept.plans)
+            choice = replace(choice, reason=reason)
+        mixture = _fit(voxels.trajectories, config, progress, journal, voxels.placed, hood)
         with progress.stage("label"):
-            labelled, table = voxels.label(mixture), None
+            labelled, table = voxels.label(mixture, hood), None
     return _assemble(series, kept, choice, mixture, labelled, table, config)
 
 
@@ -152,7 +161,10 @@ def _fit(
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None,
+    placed: Shards[Placed] | None = None,
+    hood: Neighbourhood | None = None,
 ) -> GaussianMixture:
+    """Fit the mixture; with label smoothing, if there are neighbours."""
     model = GaussianMixture(
         MixtureConfig(
             n_components=config.clusters,
@@ -172,8 +184,10 @@ def _fit(
             if save is not None:
                 save(state)
 
-        data = Trajectories(trajectories)
         state = None if journal is None else journal.mixture()
+        if placed is not None and hood is not None:
+            return model.fit_smoothed(placed, hood, state=state, save=after_each)
+        data = Trajectories(trajectories)
         if state is None:
             # A pending longer step cannot be saved: neither this run nor one resumed from here takes it.
             state = replace(model.search(data).best, before=None)
@@ -199,7 +213,8 @@ def _assemble(
     rank[order + 1] = np.arange(1, k + 1)
     label = rank[labelled.label]
     if (voxels == 0).any():
-        logger.warning("%d of %d clusters are empty", int((voxels == 0).sum()), k)
+        hint = "; smoothing leads there: a shorter length, or fewer clusters" * (choice.mode is Mode.SMOOTH)
+        logger.warning("%d of %d clusters are empty%s", int((voxels == 0).sum()), k, hint)
     if peaks is not None:
         peaks = replace(peaks, label=rank[peaks.label])
     members = Members(

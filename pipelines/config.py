@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from xtec.core.axes import Region, parse_interval, parse_region
 from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
 from xtec.core.memory import available_bytes, parse_bytes
-from xtec.core.types import CovarianceType, Mode, Rescale, Updates
+from xtec.core.types import CovarianceType, Mode, Rescale, SmoothKernel, Updates
 from xtec.io import OpenOptions
 from xtec.preprocess import parse_threshold
 from xtec_pipelines.workers import parse_scheduler
@@ -68,6 +68,11 @@ class ClusterConfig(InputConfig):
     threshold: str = "kl"
     negative: Literal["refuse", "drop"] = "refuse"
     min_std: float = Field(default=0.0, ge=0)
+    smooth_kernel: SmoothKernel = SmoothKernel.LOCAL
+    smooth_length: float | None = Field(default=None, gt=0)
+    smooth_steps: int = Field(default=1, ge=1)
+    smooth_weighted: bool = False
+    unit_cell: tuple[float, ...] | None = None
     covariance: CovarianceType = CovarianceType.DIAG
     em: Updates = Updates.BATCH
     n_init: int = Field(default=24, ge=1)
@@ -86,6 +91,11 @@ class ClusterConfig(InputConfig):
     @classmethod
     def _known_scheduler(cls, value: str) -> str:
         return parse_scheduler(value)
+
+    @field_validator("unit_cell", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
 
     @field_validator("threshold", mode="before")
     @classmethod

@@ -29,7 +29,7 @@ def choose_mode(asked: Mode, kept: KeptTrajectories, series: Series, n_clusters:
     cluster, the largest with less than half of the voxels. In one dimension every channel stays on its own,
     since neighbouring peaks run into each other there.
     """
-    if asked is Mode.VOXELS:
+    if asked in (Mode.VOXELS, Mode.SMOOTH):
         return ModeChoice(asked, "asked for", None)
     if asked is Mode.AUTO and sum(size > 1 for size in series.shape) < 2:
         return ModeChoice(Mode.VOXELS, "one axis only: every channel on its own", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -15,6 +15,8 @@ from xtec.core.errors import NothingToClusterError
 from xtec.core.shards import PartOf, Record, Shards
 from xtec.core.types import Float64Array, FloatArray, Rescale
 from xtec.mixture import GaussianMixture, Labeller
+from xtec.mixture.smoothed import Placed
+from xtec.mixture.smoothing import Neighbourhood
 from xtec.order_parameter import ClusterMoments
 from xtec.preprocess import Rescaled, rescale, varying
 from xtec_pipelines.ingest import Kept
@@ -66,11 +68,9 @@ class Labelled(Record):
 
 
 @dataclass(frozen=True)
-class _Scaled(Record):
-    """Rescaled trajectories of one shard; the fields of `Rescaled` with the voxels' index."""
+class _Scaled(Placed):
+    """Rescaled trajectories of one shard, and what takes them back to intensities."""
 
-    index: NDArray[np.int64]
-    rows: NDArray[np.float32]
     scale: NDArray[np.float32]
     offset: NDArray[np.float32]
     brightness: NDArray[np.float32]
@@ -110,9 +110,17 @@ class Voxels:
         """What is clustered."""
         return PartOf(self._shards, attrgetter("rows"))
 
-    def label(self, mixture: GaussianMixture) -> Labelled:
-        """Labels of all voxels."""
-        work = _Label(Labeller(mixture.parameters), self.how)
+    @property
+    def placed(self) -> Shards[Placed]:
+        """What is clustered, and where it is."""
+        return self._shards
+
+    def label(self, mixture: GaussianMixture, hood: Neighbourhood | None = None) -> Labelled:
+        """Labels of all voxels; of responsibilities averaged over neighbours, if there are any."""
+        find: _Find = _OnRows(Labeller(mixture.parameters))
+        if hood is not None:
+            find = mixture.smoothed_labeller(self.placed, hood)
+        work = _Label(find, mixture.config.n_components, self.how)
         return Labelled.joined(self._shards.map(work), self.n)
 
 
@@ -163,6 +171,7 @@ class _Scale:
         brightness: Float64Array = kept.intensity.mean(axis=1, dtype=np.float64)
         rescaled, loud = loud_enough(kept.intensity, self.how, self.min_std)
         return _Scaled(
+            kept.number,
             kept.index[loud],
             rescaled.rows,
             rescaled.scale,
@@ -172,16 +181,30 @@ class _Scale:
         )
 
 
+_Find = Callable[[Placed], tuple[NDArray[np.int16], NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class _OnRows:
+    """Labels trajectories wherever they are."""
+
+    component_of: Labeller
+
+    def __call__(self, shard: Placed) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        return self.component_of(shard.rows)
+
+
 @dataclass(frozen=True)
 class _Label:
     """Labels the voxels of a shard."""
 
-    component_of: Labeller
+    component_of: _Find
+    n_clusters: int
     how: Rescale
 
     def __call__(self, shard: _Scaled) -> Labelled:
-        component, probability = self.component_of(shard.rows)
-        label, k = component + np.int16(1), self.component_of.parameters.n_components
+        component, probability = self.component_of(shard)
+        label, k = component + np.int16(1), self.n_clusters
         intensity = Rescaled(shard.rows, shard.scale, shard.offset, self.how).intensity()
         return Labelled(
             shard.index,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xtec.core.chunking import plan_blocks
-from xtec.peaks import PeakSums, ShardPeaks, connect, rim, unite
+from xtec.core.chunking import plan_blocks, rim
+from xtec.peaks import PeakSums, ShardPeaks, connect, unite
 
 
 def cut(shape, rng, most=3):

@@ -50,13 +50,22 @@ def labels(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         return file["entry/voxels/index"][()], file["entry/voxels/label"][()]
 
 
-@pytest.mark.parametrize(("mode", "together"), [("d", 64), ("d", 2), ("s", 64)])
+@pytest.mark.parametrize(
+    ("options", "together"),
+    [
+        ({"mode": "d"}, 64),
+        ({"mode": "d"}, 2),
+        ({"mode": "s"}, 64),
+        ({"mode": "smooth", "smooth_steps": 2}, 64),
+        ({"mode": "smooth", "smooth_kernel": "periodic", "unit_cell": "5,5,6"}, 2),
+    ],
+)
 def test_same_labels_as_threads(
     series: Path,
     tmp_path: Path,
     cluster: LocalCluster,
     monkeypatch: pytest.MonkeyPatch,
-    mode: str,
+    options: dict[str, object],
     together: int,
 ) -> None:
     monkeypatch.setattr("xtec_pipelines.dask_workers._TOGETHER", together)
@@ -67,7 +76,7 @@ def test_same_labels_as_threads(
                     "inputs": [str(series)],
                     "output": str(tmp_path / scheduler.partition(":")[0]),
                     "clusters": 3,
-                    "mode": mode,
+                    **options,
                     "figures": False,
                     "scheduler": scheduler,
                     "workers": 2,

@@ -76,6 +76,16 @@ def test_the_threshold_loses_half_of_the_superlattice_and_says_how_much_it_kept(
     assert not run.warnings
 
 
+@pytest.mark.parametrize("kernel", ["local", "periodic"])
+def test_smoothed_labels_find_the_superlattice(cluster, record_property, kernel):
+    run, truth = cluster(SERIES, mode="smooth", clusters=3, smooth_kernel=kernel), truth_of(SERIES)
+    superlattice = truth.mask("superlattice").reshape(-1)
+    score = f1(ordering(run), superlattice[run.map.index])
+    record_property("F1 among the kept voxels", score)
+    assert score >= 0.95
+    assert run.mixture.converged
+
+
 def test_peaks_are_chosen_where_peaks_are_compact(cluster):
     run = cluster(SERIES, clusters=4)
     assert run.mode == "s"

@@ -95,3 +95,52 @@ def flat_index(
     along = np.unravel_index(position, inside)
     inside_grid = tuple(part.start + where for part, where in zip(block, along, strict=True))
     return np.asarray(np.ravel_multi_index(inside_grid, tuple(shape)), dtype=np.int64)
+
+
+def rim(
+    index: NDArray[np.int64], shape: Sequence[int], blocks: Sequence[Block], reach: int = 1
+) -> NDArray[np.bool_]:
+    """Find the voxels of a shard that may have a neighbour outside it.
+
+    Parameters
+    ----------
+    index : array, shape (n,), int64
+        Flat C-order indices of the shard's voxels.
+    shape : sequence of int
+        Shape of the grid.
+    blocks : sequence of tuple of slice
+        Boxes that make up the shard, without overlap.
+    reach : int
+        Voxels that differ by so much along any axis may be neighbours.
+
+    Returns
+    -------
+    array, shape (n,), bool
+        True for every voxel that has neighbours in other shards, and for some that have none.
+    """
+    mask = np.zeros(index.size, dtype=bool)
+    if index.size == 0:
+        return mask
+    corners = np.array([[(part.start, part.stop) for part in block] for block in blocks], dtype=np.int64)
+    start, stop = corners.reshape(-1, len(shape), 2).transpose(2, 0, 1)
+    for axis in reversed(range(len(shape))):
+        start, stop = _merged(start, stop, axis)
+    for axis, size in enumerate(shape):
+        outermost = np.zeros(size, dtype=bool)
+        for step in range(reach):
+            outermost[np.minimum(start[start[:, axis] > 0, axis] + step, size - 1)] = True
+            outermost[np.maximum(stop[stop[:, axis] < size, axis] - 1 - step, 0)] = True
+        if outermost.any():
+            mask |= outermost[index // math.prod(shape[axis + 1 :]) % size]
+    return mask
+
+
+def _merged(
+    start: NDArray[np.int64], stop: NDArray[np.int64], axis: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Corners (B, ndim) of the same boxes, those that continue each other along an axis made one."""
+    across = np.delete(np.concatenate([start, stop], axis=1), [axis, axis + start.shape[1]], axis=1)
+    order = np.lexsort([start[:, axis], *across.T])
+    start, stop, across = start[order], stop[order], across[order]
+    breaks = (start[1:, axis] != stop[:-1, axis]) | (across[1:] != across[:-1]).any(axis=1)
+    return start[np.insert(breaks, 0, True)], stop[np.append(breaks, True)]

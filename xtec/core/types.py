@@ -26,11 +26,22 @@ IntArray = NDArray[np.signedinteger[Any]]
 
 
 class Mode(StrEnum):
-    """What is clustered: every voxel (X-TEC-d), or the averages of connected peaks (X-TEC-s)."""
+    """What is clustered: every voxel (X-TEC-d), averages of connected peaks, or voxels with smoothed labels.
+
+    The last two are the two kinds of X-TEC-s.
+    """
 
     VOXELS = "d"
     PEAKS = "s"
+    SMOOTH = "smooth"
     AUTO = "auto"
+
+
+class SmoothKernel(StrEnum):
+    """Which voxels are neighbours: those near each other, or at nearly the same place of any zone."""
+
+    LOCAL = "local"
+    PERIODIC = "periodic"
 
 
 class Rescale(StrEnum):

@@ -108,10 +108,19 @@ class PlainModel:
             total += float(log_density.sum())
         return moments, total
 
+    def expected(self, block: Any) -> tuple[Float64Array, float]:
+        """Responsibilities of a block, shape (n, K), and the sum of its ln densities."""
+        shares = np.empty((len(block), self.parameters.n_components))
+        total, first = 0.0, 0
+        for rows in centred_rows(block, self.centre):
+            shares[first : first + len(rows)], log_density = responsibilities(rows, self._centred)
+            total += float(log_density.sum())
+            first += len(rows)
+        return shares, total
+
     def responsibilities(self, block: Any) -> Float64Array:
         """Responsibilities of a block, shape (n, K)."""
-        parts = [responsibilities(rows, self._centred)[0] for rows in centred_rows(block, self.centre)]
-        return np.concatenate([np.empty((0, self.parameters.n_components)), *parts])
+        return self.expected(block)[0]
 
     def least_likely(self, block: Any) -> tuple[float, Float64Array]:
         """Lowest ln density in a block, and the trajectory that has it."""

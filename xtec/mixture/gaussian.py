@@ -6,18 +6,22 @@ import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.errors import ConfigError
 from xtec.core.parallel import one_blas_thread
+from xtec.core.shards import PartOf, Shards
 from xtec.core.types import CovarianceType, Float64Array, FloatArray, Updates
 from xtec.mixture.em import EMState, PlainModel, expect, run_em
 from xtec.mixture.fused import Frame, FusedModel, precision
 from xtec.mixture.moments import has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.search import Candidates, search
+from xtec.mixture.smoothed import Placed, SmoothedLabeller, listen, run_smoothed_em
+from xtec.mixture.smoothing import Neighbourhood
 from xtec.mixture.stepwise import sweep
 from xtec.mixture.trajectories import Blocks, Trajectories, as_shards
 
@@ -126,6 +130,45 @@ class GaussianMixture:
             run = run_em(data, state, tol=config.tol, max_iter=config.max_iter, accelerate=True, save=save)
         self._adopt(run, data.n)
         return self
+
+    def fit_smoothed(
+        self,
+        placed: Shards[Placed],
+        hood: Neighbourhood,
+        *,
+        state: EMState | None = None,
+        save: Callable[[EMState], None] | None = None,
+    ) -> GaussianMixture:
+        """Fit with label smoothing, from the best start of a search without it.
+
+        Parameters
+        ----------
+        placed : Shards of Placed
+        hood : Neighbourhood
+            Of `xtec.mixture.smoothing`.
+        state : EMState, optional
+            Go on from here.
+        save : callable, optional
+            Called with the state after every iteration.
+
+        References
+        ----------
+        Venderley et al., PNAS 119, e2109665119 (2022).
+        """
+        config = self.config
+        data = self._checked(PartOf(placed, attrgetter("rows")))
+        if state is None:
+            state = EMState(self.search(data).best.parameters)
+        with one_blas_thread():
+            run = run_smoothed_em(placed, state, hood, tol=config.tol, max_iter=config.max_iter, save=save)
+        self.other_optima = ()
+        self._adopt(run, data.n)
+        return self
+
+    def smoothed_labeller(self, placed: Shards[Placed], hood: Neighbourhood) -> SmoothedLabeller:
+        """Labels by averaged responsibilities; to be called on each shard."""
+        centre = Frame.of_mixture(self.parameters).centre
+        return listen(placed, self.parameters, centre, hood)[0]
 
     def search(self, trajectories: Blocks | Trajectories) -> Candidates:
         """Find a state to go on from; `fit` does this by itself where it is given neither start nor state."""

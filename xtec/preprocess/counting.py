@@ -36,4 +36,4 @@ class CountScale:
         """Variance over mean at some mean intensities: linear between logarithms, flat outside."""
         with np.errstate(divide="ignore", invalid="ignore"):
             at = np.log(np.maximum(mean, self.intensity[0]))
-        return np.exp(np.interp(at, np.log(self.intensity), np.log(self.scale)))
+        return np.asarray(np.exp(np.interp(at, np.log(self.intensity), np.log(self.scale))))

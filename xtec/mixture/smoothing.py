@@ -1,0 +1,368 @@
+"""Averaging responsibilities over neighbouring voxels: ``R <- M R`` without ever forming M.
+
+Voxels i and j are neighbours if a kernel of their distance d in pixels exceeds 0.01, and the rows of M add up
+to one. The local kernel ``exp(-|d|^2 / l^2)`` reaches a few voxels: along the fastest axis those are runs of
+the sorted voxels. The periodic kernel ``exp(-sum_i sin^2(pi d_i / u_i) / l^2)``, u pixels a Brillouin zone,
+depends on the places within the zone alone: shares are summed zone-folded, and averaged there.
+
+References
+----------
+Venderley et al., PNAS 119, e2109665119 (2022).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from xtec.core.chunking import Block, rim
+from xtec.core.compiled import compiled_sums
+from xtec.core.errors import ConfigError
+from xtec.core.types import Float64Array
+
+CUTOFF = 0.01
+"""Voxels whose kernel is not larger are no neighbours."""
+
+_REACH = math.sqrt(-math.log(CUTOFF))
+"""The kernel falls to the cutoff at so many lengths."""
+
+_FEWEST = 0.5
+"""Places with fewer neighbours than this have none but by rounding."""
+
+_MOST_CELLS = 1 << 25
+_FINEST = 16
+"""Pixels of a zone may be a fraction with such a denominator."""
+
+Boxes = Sequence[Sequence[Block]]
+"""The boxes of voxels that each shard covers."""
+
+
+class Neighbourhood(Protocol):
+    """Neighbours on a grid. Shards tell what others need to know, and average with what all have told."""
+
+    def tell(self, number: int, index: NDArray[np.int64], shares: Float64Array) -> Any:
+        """What other shards need to know of the responsibilities (n, K) in one shard."""
+
+    def gather(self, told: Iterable[Any]) -> Any:
+        """What all shards have told, in one."""
+
+    @property
+    def needs_own(self) -> bool:
+        """Whether a shard needs its own responsibilities to average them, besides what is known of all."""
+
+    def average(
+        self, known: Any, number: int, index: NDArray[np.int64], shares: Float64Array | None
+    ) -> Float64Array:
+        """Averaged responsibilities of a shard's voxels, shape (n, K); their rows add up to one."""
+
+
+@dataclass(frozen=True)
+class LocalKernel:
+    """Neighbours within a few pixels.
+
+    Attributes
+    ----------
+    length : float
+        l, in pixels.
+    weighted : bool
+        Whether neighbours count by the kernel, or all alike.
+
+    Raises
+    ------
+    ConfigError
+        If no two voxels are ever neighbours.
+    """
+
+    length: float
+    weighted: bool = False
+
+    def __post_init__(self) -> None:
+        _require_links(self.length, 1 / _REACH, "pixels")
+
+    @property
+    def reach(self) -> int:
+        """Distance of the farthest neighbour, in whole pixels."""
+        return math.floor(_REACH * self.length)
+
+    def rows(self, shape: Sequence[int]) -> tuple[NDArray[np.int64], Float64Array]:
+        """Neighbours along the last of three axes: their offsets along the others, and their weights.
+
+        Returns
+        -------
+        offsets : array, shape (m, 3)
+            Along the first two axes; and how many neighbours there are on either side along the third.
+        weights : array, shape (m, 2 reach + 1)
+            Of the neighbour at -reach .. reach along the third.
+        """
+        reach = self.reach
+        along = np.arange(-reach, reach + 1)
+        first, second = (along if size > 1 else along[reach : reach + 1] for size in shape[:2])
+        offsets, weights = [], []
+        for step in itertools.product(first, second):
+            kernel = np.exp(-(step[0] ** 2 + step[1] ** 2 + along**2) / self.length**2)
+            inside = kernel > CUTOFF
+            if inside.any():
+                offsets.append((*step, int(along[inside].max())))
+                weights.append(np.where(inside, kernel if self.weighted else 1.0, 0.0))
+        return np.array(offsets, np.int64), np.array(weights)
+
+
+@dataclass(frozen=True)
+class PeriodicKernel:
+    """Neighbours at nearly the same place of any Brillouin zone.
+
+    Attributes
+    ----------
+    length : float
+        l, of sines.
+    unit_cell : tuple of float
+        Pixels from one reciprocal lattice point to the next along each axis.
+    weighted : bool
+        Whether neighbours count by the kernel, or all alike.
+
+    Raises
+    ------
+    ConfigError
+        If no few zones fill whole pixels.
+    """
+
+    length: float
+    unit_cell: tuple[float, ...]
+    weighted: bool = False
+
+    def __post_init__(self) -> None:
+        for pixels, period in zip(self.unit_cell, self.period, strict=True):
+            if not pixels >= 1 or abs(Fraction(pixels).limit_denominator(_FINEST) - pixels) > 1e-6 * pixels:
+                raise ConfigError(
+                    f"a unit cell of {pixels:g} pixels cannot be folded: not a simple fraction",
+                    hint="whole pixels in --unit-cell, or --smooth-kernel local",
+                )
+            if period < 1 or math.prod(self.period) > _MOST_CELLS:
+                raise ConfigError(f"a unit cell of {self.unit_cell} pixels is too large to fold")
+
+    @property
+    def period(self) -> tuple[int, ...]:
+        """Pixels along each axis after which everything repeats: whole zones."""
+        return tuple(Fraction(u).limit_denominator(_FINEST).numerator for u in self.unit_cell)
+
+    def cells(self) -> Float64Array:
+        """Weight of a neighbour at each offset, shape ``period``."""
+        exponent = np.zeros(self.period)
+        for axis, (pixels, period) in enumerate(zip(self.unit_cell, self.period, strict=True)):
+            sines = np.sin(np.pi * np.arange(period) / pixels) ** 2
+            exponent += sines.reshape([-1 if axis == other else 1 for other in range(len(self.period))])
+        kernel = np.exp(-exponent / self.length**2)
+        return np.where(kernel > CUTOFF, kernel if self.weighted else 1.0, 0.0)
+
+
+def _require_links(length: float, least: float, unit: str) -> None:
+    if not length > least:
+        smallest = math.ceil(1000 * least) / 1000
+        raise ConfigError(
+            f"a smoothing length of {length:g} links no voxels",
+            hint=f"--smooth-length above {smallest:.3f} {unit}",
+        )
+
+
+def neighbourhood(
+    kernel: LocalKernel | PeriodicKernel,
+    shape: Sequence[int],
+    boxes: Boxes | None = None,
+    repeats: int = 1,
+) -> Neighbourhood:
+    """Neighbours of a kernel among the voxels of a grid.
+
+    Parameters
+    ----------
+    kernel : LocalKernel or PeriodicKernel
+    shape : sequence of int
+        Of the grid, one to three axes.
+    boxes : sequence of sequence of tuple of slice, optional
+        Boxes of voxels that each shard covers; one shard has all by default.
+    repeats : int
+        How often responsibilities are averaged.
+
+    Raises
+    ------
+    ConfigError
+        If the grid has no two voxels that are neighbours.
+    """
+    if isinstance(kernel, PeriodicKernel):
+        if all(size <= period for size, period in zip(shape, kernel.period, strict=True)):
+            cells = [u for u, size in zip(kernel.unit_cell, shape, strict=True) if size > 1 and u > 1]
+            least = min((math.sin(math.pi / u) for u in cells), default=0.0) / _REACH
+            _require_links(kernel.length, least, "(of sines)")
+        return _Folded(kernel, tuple(shape), repeats)
+    return _Near(kernel, tuple(shape), boxes or [[tuple(slice(0, size) for size in shape)]], repeats)
+
+
+def average(hood: Neighbourhood, index: NDArray[np.int64], shares: Float64Array) -> Float64Array:
+    """Average responsibilities of all voxels, in one shard.
+
+    Parameters
+    ----------
+    hood : Neighbourhood
+    index : array, shape (n,), int64
+        Flat C-order index of each voxel, in any order.
+    shares : array, shape (n, K)
+    """
+    order = np.argsort(index, kind="stable")
+    known = hood.gather([hood.tell(0, index[order], shares[order])])
+    averaged = np.empty_like(shares)
+    averaged[order] = hood.average(known, 0, index[order], shares[order])
+    return averaged
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Neighbours of the local kernel; shards tell each other what lies near their faces."""
+
+    kernel: LocalKernel
+    shape: tuple[int, ...]
+    boxes: Boxes
+    repeats: int
+    needs_own: ClassVar[bool] = True
+
+    def tell(
+        self, number: int, index: NDArray[np.int64], shares: Float64Array
+    ) -> tuple[NDArray[np.int64], Float64Array]:
+        outer = rim(index, self.shape, self.boxes[number], self.repeats * self.kernel.reach)
+        return index[outer], shares[outer]
+
+    def gather(
+        self, told: Iterable[tuple[NDArray[np.int64], Float64Array]]
+    ) -> tuple[NDArray[np.int64], Float64Array]:
+        indices, shares = zip(*told, strict=True)
+        index = np.concatenate(indices)
+        order = np.argsort(index)
+        return index[order], np.concatenate(shares)[order]
+
+    def average(
+        self,
+        known: tuple[NDArray[np.int64], Float64Array],
+        number: int,
+        index: NDArray[np.int64],
+        shares: Float64Array | None,
+    ) -> Float64Array:
+        assert shares is not None
+        if index.size == 0:
+            return shares
+        theirs = self._near(known[0], index)
+        everyone = np.concatenate([index, known[0][theirs]])
+        order = np.argsort(everyone, kind="stable")
+        together = np.concatenate([shares, known[1][theirs]])[order]
+        solid = (1,) * (3 - len(self.shape)) + self.shape
+        offsets, weights = self.kernel.rows(solid)
+        for _ in range(self.repeats):
+            sums = np.zeros((len(order), shares.shape[1] + 1))
+            _add_neighbours(everyone[order], np.array(solid), offsets, weights, together, sums)
+            together = sums[:, :-1] / sums[:, -1:]
+        averaged = np.empty_like(together)
+        averaged[order] = together
+        return averaged[: index.size]
+
+    def _near(self, known: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Voxels of others that may lie within reach of one's own."""
+        margin = (
+            self.repeats
+            * self.kernel.reach
+            * sum(math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape)))
+        )
+        near = (known >= index[0] - margin) & (known <= index[-1] + margin)
+        place = np.minimum(np.searchsorted(index, known), index.size - 1)
+        return np.asarray(near & (index[place] != known))
+
+
+@compiled_sums
+def _add_neighbours(
+    index: NDArray[np.int64],
+    shape: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    weights: Float64Array,
+    shares: Float64Array,
+    sums: Float64Array,
+) -> None:
+    """Weighted sums (n, K+1) over the neighbours of each voxel, of their shares and of the weights.
+
+    Indices rise, so the neighbours in a row of voxels are a run that moves along with the voxel.
+    """
+    n_components = shares.shape[1]
+    middle = weights.shape[1] // 2
+    for row in range(offsets.shape[0]):
+        first = 0
+        for voxel in range(index.size):
+            line, h = divmod(index[voxel], shape[2])
+            k, other_l = line % shape[1] + offsets[row, 1], line // shape[1] + offsets[row, 0]
+            if not (0 <= k < shape[1] and 0 <= other_l < shape[0]):
+                continue
+            start = (other_l * shape[1] + k) * shape[2]
+            low = start + max(h - offsets[row, 2], 0)
+            high = start + min(h + offsets[row, 2], shape[2] - 1)
+            while first < index.size and index[first] < low:
+                first += 1
+            near = first
+            while near < index.size and index[near] <= high:
+                weight = weights[row, middle + index[near] - start - h]
+                for component in range(n_components):
+                    sums[voxel, component] += weight * shares[near, component]
+                sums[voxel, n_components] += weight
+                near += 1
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """Neighbours of the periodic kernel; shards tell sums over the places of a zone."""
+
+    kernel: PeriodicKernel
+    shape: tuple[int, ...]
+    repeats: int
+    needs_own: ClassVar[bool] = False
+
+    def _place(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Flat index within the zone."""
+        place = np.zeros_like(index)
+        period = self.kernel.period
+        for axis, size in enumerate(self.shape):
+            along = index // math.prod(self.shape[axis + 1 :]) % size
+            place += along % period[axis] * math.prod(period[axis + 1 :])
+        return place
+
+    def tell(self, number: int, index: NDArray[np.int64], shares: Float64Array) -> Float64Array:
+        sums = np.zeros((math.prod(self.kernel.period), shares.shape[1] + 1))
+        _add_to_places(self._place(index), shares, sums)
+        return sums
+
+    def gather(self, told: Iterable[Float64Array]) -> Float64Array:
+        """Averaged shares at each place of the zone, shape (places, K)."""
+        sums = sum(told, start=np.zeros(()))
+        count = sums[:, -1:].copy()
+        transfer = scipy.fft.rfftn(self.kernel.cells())[..., None]
+        axes = tuple(range(len(self.kernel.period)))
+        for _ in range(self.repeats):
+            folded = scipy.fft.rfftn(sums.reshape(*self.kernel.period, -1), axes=axes) * transfer
+            near = scipy.fft.irfftn(folded, s=self.kernel.period, axes=axes).reshape(sums.shape)
+            shares = np.maximum(near[:, :-1], 0.0) / np.maximum(near[:, -1:], _FEWEST)
+            sums = np.concatenate([shares * count, count], axis=1)
+        return shares
+
+    def average(
+        self, known: Float64Array, number: int, index: NDArray[np.int64], shares: Float64Array | None
+    ) -> Float64Array:
+        return np.take(known, self._place(index), axis=0)
+
+
+@compiled_sums
+def _add_to_places(place: NDArray[np.int64], shares: Float64Array, sums: Float64Array) -> None:
+    n_components = shares.shape[1]
+    for voxel in range(place.size):
+        for component in range(n_components):
+            sums[place[voxel], component] += shares[voxel, component]
+        sums[place[voxel], n_components] += 1.0
