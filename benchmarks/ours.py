@@ -12,7 +12,8 @@ from series import Subject
 
 from xtec.core.parallel import Threads, one_blas_thread
 from xtec.io import open_series
-from xtec_pipelines.ingest import IngestOptions, Kept, KeptTrajectories, ingest
+from xtec_pipelines.holding import IngestOptions, Kept
+from xtec_pipelines.ingest import KeptTrajectories, ingest
 from xtec_pipelines.plan import plan_run
 from xtec_pipelines.readers import close_readers
 

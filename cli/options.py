@@ -44,7 +44,7 @@ def input_options(command: Command) -> Command:
 
 
 def cluster_options(command: Command) -> Command:
-    """What decides the result of a clustering."""
+    """Which trajectories are clustered, and into how many clusters."""
     return _apply(
         command,
         (
@@ -67,11 +67,12 @@ def cluster_options(command: Command) -> Command:
             ),
             click.option(
                 "--threshold",
-                metavar="kl|simple|none|NUMBER",
-                default="kl",
+                metavar="kl|significance|kl+significance|simple|none|NUMBER",
+                default="kl+significance",
                 show_default=True,
-                help="Which voxels are above background; a NUMBER is a cutoff in ln intensity.",
+                help="Voxels to keep: above background, varying significantly, or a cutoff in ln intensity.",
             ),
+            click.option("--fdr", type=float, default=0.01, help="False discoveries in significance [0.01]."),
             click.option(
                 "--negative",
                 type=click.Choice(["refuse", "drop"]),
@@ -80,6 +81,15 @@ def cluster_options(command: Command) -> Command:
                 help="What to do about voxels with negative intensities.",
             ),
             click.option("--min-std", type=float, default=0.0, help="Leave out trajectories that vary less."),
+        ),
+    )
+
+
+def mixture_options(command: Command) -> Command:
+    """How the mixture is fitted."""
+    return _apply(
+        command,
+        (
             click.option(
                 "--smooth-kernel",
                 type=click.Choice([str(kernel) for kernel in SmoothKernel]),

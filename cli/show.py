@@ -29,7 +29,7 @@ def show_run(run: ClusterRun, folder: Path, seconds: dict[str, float]) -> None:
     for head, text in _headlines(run):
         _line(console, head, text)
     console.print(_cluster_table(run))
-    figures = 4 if run.process["parameters"]["figures"] else 0
+    figures = len(list((folder / "figures").glob("*.png")))
     slow = ", ".join(f"{name} {time:.1f}" for name, time in seconds.items() if time >= 0.05)
     written = f"results.nxs, summary.json, {figures} figures   in {sum(seconds.values()):.1f} s ({slow})"
     _line(console, f"{folder}:", written)
@@ -51,7 +51,11 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     left = f"{counts.n_empty:,} empty, {counts.n_nan:,} with NaN"
     if counts.n_nonpositive:
         left += f", {counts.n_nonpositive:,} not positive"
-    cutoff = "" if run.threshold.method == "none" else f"cutoff ln I = {run.threshold.cutoff:.3f}   "
+    found = run.threshold.significance
+    cutoffs = [f"ln I > {run.threshold.cutoff:.3f}"] if abs(run.threshold.cutoff) < float("inf") else []
+    if found is not None and found.cutoff < float("inf"):
+        cutoffs.append(f"chi-square > {found.cutoff:.1f}")
+    cutoff = f"{' or '.join(cutoffs)}   " if cutoffs else ""
     ended = "converged" if mixture.converged else "NOT converged"
     return [
         (name, f"{span}   {axes} = {shape} voxels   {size}"),

@@ -15,7 +15,8 @@ from xtec.core.types import Float64Array, FloatArray, Rescale
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import ClusterMoments
 from xtec.peaks import PeakSums, ShardPeaks, connect, unite
-from xtec_pipelines.ingest import Kept, KeptTrajectories
+from xtec_pipelines.holding import Kept
+from xtec_pipelines.ingest import KeptTrajectories
 from xtec_pipelines.plan import ShardPlan
 from xtec_pipelines.voxels import Labelled, loud_enough, note_quiet
 
@@ -103,7 +104,8 @@ class _Connect:
     shape: tuple[int, ...]
 
     def __call__(self, kept: Kept) -> Connected:
-        return Connected(kept.number, kept.index, kept.intensity, connect(kept.index, self.shape))
+        peak = connect(kept.index, self.shape, kept.course)
+        return Connected(kept.number, kept.index, kept.intensity, kept.course, peak)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class _Find:
     def __call__(self, shard: Connected) -> ShardPeaks:
         outer = rim(shard.index, self.shape, self.plans[shard.number].blocks)
         sums = PeakSums.of(shard.index, shard.intensity, shard.peak, self.coordinates)
-        return ShardPeaks(sums, shard.index[outer], shard.peak[outer])
+        return ShardPeaks(sums, shard.index[outer], shard.peak[outer], shard.course[outer])
 
 
 @dataclass(frozen=True)

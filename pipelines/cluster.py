@@ -26,7 +26,8 @@ from xtec.peaks import PeakSums
 from xtec.preprocess import MaskRules, parse_threshold
 from xtec_pipelines.averaged import AveragedPeaks
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
+from xtec_pipelines.holding import IngestOptions
+from xtec_pipelines.ingest import KeptTrajectories, ingest
 from xtec_pipelines.journal import Journal
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.modes import ModeChoice, choose_mode
@@ -101,6 +102,11 @@ def _compute(series: Series, config: ClusterConfig, progress: Progress) -> Clust
 def _note_threshold(kept: KeptTrajectories) -> None:
     threshold, counts = kept.threshold, kept.counts
     logger.info("kept %d of %d voxels, cutoff ln I = %.4f", counts.n_kept, counts.n_total, threshold.cutoff)
+    if found := threshold.significance:
+        logger.info(
+            "%d voxels vary: chi-square above %.1f; variance over mean %.4g, systematic %.2g %%",
+            *(found.n_significant, found.cutoff, found.scale, 100 * found.systematic),
+        )
     if not threshold.credible:
         logger.warning(
             "the %s cutoff, ln I = %.3f, is not credible: outside mean - std .. mean + 2 std of all "
@@ -116,6 +122,7 @@ def ingest_options(config: ClusterConfig) -> IngestOptions:
     logarithm = threshold != "none" or config.rescale in (Rescale.MEAN, Rescale.LOG_MEAN)
     return IngestOptions(
         threshold=threshold,
+        fdr=config.fdr,
         rules=MaskRules(
             positive_mean=logarithm,
             positive_everywhere=config.rescale is Rescale.LOG_MEAN,

@@ -65,7 +65,8 @@ class ClusterConfig(InputConfig):
     mode: Mode = Mode.AUTO
     clusters: int = Field(default=4, ge=1, le=1000)
     rescale: Rescale = Rescale.MEAN
-    threshold: str = "kl"
+    threshold: str = "kl+significance"
+    fdr: float = Field(default=0.01, gt=0, lt=1)
     negative: Literal["refuse", "drop"] = "refuse"
     min_std: float = Field(default=0.0, ge=0)
     smooth_kernel: SmoothKernel = SmoothKernel.LOCAL

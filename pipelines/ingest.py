@@ -1,76 +1,45 @@
 """From a series on disk to the trajectories worth clustering, in one pass.
 
-A survey of a few blocks sets a floor well below where the cutoff will be. Then every shard is read once: what
-the threshold needs to know of each voxel is noted, and the trajectories above the floor are held. Once the
-cutoff is settled, the rest is dropped; were it to lie below the floor, the shards would be read again. So
+A survey of a few blocks sets floors well below where the cutoffs will be. Then every shard is read once: what
+the thresholds need to know of each voxel is noted, and the trajectories above a floor are held. Once the
+cutoffs are settled, the rest is dropped; were one to lie below its floor, the shards would be read again. So
 memory follows the trajectories kept, not the file, and the result is exact.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats import chi2
 
-from xtec.core.chunking import Block, block_shape, flat_index
-from xtec.core.errors import InputError, NothingToClusterError
+from xtec.core.errors import ConfigError, InputError, NothingToClusterError
 from xtec.core.progress import Progress
-from xtec.core.shards import PartOf, Record, Shards, Workers
-from xtec.core.types import BackgroundThreshold, Float64Array, VoxelCounts
+from xtec.core.shards import PartOf, Shards, Workers
+from xtec.core.types import BackgroundThreshold, Significance, VoxelCounts
 from xtec.io import Series
-from xtec.preprocess import MaskRules, VoxelSums, find_threshold, usable_voxels
+from xtec.preprocess import Cells, Tally, find_significance, find_threshold, n_waves
+from xtec_pipelines.holding import Cut, Held, Hold, IngestOptions, Kept
 from xtec_pipelines.plan import WORTH_A_SURVEY, ShardPlan
-from xtec_pipelines.readers import shared_reader
+
+logger = logging.getLogger(__name__)
 
 _MARGIN = 0.25
 """How far below the surveyed cutoff voxels are still held, in standard deviations of ln mean intensity."""
+
+_SMOOTH_MARGIN = 0.7
+"""Variation that is still held, as a share of what the survey finds significant."""
+
+_CERTAIN = 1e-6
+"""Chance of noise below which a survey too small to find anything significant would still hold it."""
 
 _SURVEYED = 0.02
 """Share of the blocks that are surveyed."""
 
 _FEWEST_SURVEYED = 4
-
-
-@dataclass(frozen=True)
-class IngestOptions:
-    """What to keep of a series.
-
-    Attributes
-    ----------
-    threshold : str or float
-        ``kl``, ``simple``, ``none`` or a cutoff in ln intensity.
-    rules : MaskRules
-        Which voxels count as usable.
-    refuse_negative : bool
-        Whether a negative intensity is an error.
-    """
-
-    threshold: str | float = "kl"
-    rules: MaskRules = field(default_factory=MaskRules)
-    refuse_negative: bool = True
-
-
-@dataclass(frozen=True)
-class Kept(Record):
-    """Trajectories of one shard that passed the threshold.
-
-    Attributes
-    ----------
-    number : int
-        Of the shard's plan.
-    index : array, shape (n,), int64
-        Flat C-order index of each voxel, rising.
-    intensity : array, shape (n, T), float32
-        One temperature after the other in memory.
-    """
-
-    number: int
-    index: NDArray[np.int64]
-    intensity: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -96,8 +65,9 @@ class KeptTrajectories:
         parts = list(self.shards.map(lambda shard: shard))
         index = np.concatenate([part.index for part in parts])
         intensity = np.concatenate([part.intensity.T for part in parts], axis=1)
+        course = np.concatenate([part.course for part in parts])
         order = np.argsort(index, kind="stable")
-        return Kept(0, index[order], np.take(intensity, order, axis=1).T)
+        return Kept(0, index[order], np.take(intensity, order, axis=1).T, course[order])
 
 
 def ingest(
@@ -126,15 +96,16 @@ def ingest(
     InputError
         If all voxels are empty or NaN, or intensities are negative where a logarithm is to be taken.
     NothingToClusterError
-        If no voxel lies above the cutoff.
+        If no voxel lies above the cutoff, or none varies significantly.
     """
+    options = _feasible(options, series)
     progress = progress or Progress()
     voxel_bytes = series.n_temperatures * series.dtype.itemsize
     with progress.stage("survey"):
-        floor = _survey(series, options, workers, plans)
+        floors = _survey(series, options, workers, plans)
     with progress.stage("read", total=series.nbytes, unit="B") as advance:
         held = workers.make(
-            remember(Hold(series, options, floor)),
+            remember(Hold(series, options, *floors)),
             plans,
             done=lambda number: advance(plans[number].n_voxels * voxel_bytes),
         )
@@ -143,141 +114,77 @@ def ingest(
         for part in held.map(attrgetter("counts")):
             counts = counts.merge(VoxelCounts(*map(int, part)))
         _require_judged(counts, series)
-        threshold = _settle(PartOf(held, attrgetter("log_mean")), options.threshold, series)
-        kept = held.derive(_Cut(series, options, threshold.cutoff, tuple(plans)))
+        threshold = _settle(held, options, series)
+        kept = held.derive(Cut(series, options, threshold, tuple(plans)))
         counts = replace(counts, n_kept=sum(kept.map(_size)))
     if counts.n_kept == 0:
         raise NothingToClusterError(
-            f"no voxel lies above the cutoff, ln I = {threshold.cutoff:.3f}",
+            f"no voxel lies above the cutoff, ln I = {threshold.cutoff:.3f}"
+            if options.judges_mean
+            else f"no voxel varies significantly, at a false discovery rate of {options.fdr:g}",
             file=series.inputs[0],
             hint="--threshold simple, a number, or none",
         )
     return KeptTrajectories(kept, plans, counts, threshold)
 
 
-@dataclass(frozen=True)
-class Held(Record):
-    """What is held of one shard: ln mean of its usable voxels, and the trajectories above a floor.
-
-    Attributes
-    ----------
-    number : int
-        Of the plan.
-    counts : array
-        The numbers of `VoxelCounts`.
-    floor : float
-    log_mean : array, shape (usable,), float64
-    judged : array, shape (n,), float64
-        ln mean of the held trajectories.
-    index : array, shape (n,), int64
-    intensity : array, shape (n, T), float32
-    """
-
-    number: int
-    counts: NDArray[np.int64]
-    floor: float
-    log_mean: Float64Array
-    judged: Float64Array
-    index: NDArray[np.int64]
-    intensity: NDArray[np.float32]
+def _feasible(options: IngestOptions, series: Series) -> IngestOptions:
+    """Leave variation out where there are too few temperatures to judge it."""
+    if not options.judges_variation or n_waves(series.n_temperatures):
+        return options
+    few = f"{series.n_temperatures} temperatures are too few to tell variation from noise"
+    if options.threshold == "significance":
+        raise ConfigError(few, hint="--threshold kl")
+    logger.warning("%s: only voxels above the background are kept", few)
+    return replace(options, threshold="kl")
 
 
-@dataclass(frozen=True)
-class Hold:
-    """Reads a shard, and holds what may survive the threshold."""
-
-    series: Series
-    options: IngestOptions
-    floor: float
-
-    def __call__(self, plan: ShardPlan) -> Held:
-        """Read the blocks of a plan one after the other, into the same memory."""
-        reader = shared_reader(self.series)
-        n_temperatures = self.series.n_temperatures
-        largest = max(int(np.prod(block_shape(block), dtype=np.int64)) for block in plan.blocks)
-        memory = np.empty(n_temperatures * largest, self.series.dtype)
-        parts = []
-        for block in plan.blocks:
-            shape = (n_temperatures, *block_shape(block))
-            volume = memory[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
-            reader.read(block, out=volume)
-            parts.append(self._of_block(block, volume))
-        counts = VoxelCounts(0)
-        for part in parts:
-            counts = counts.merge(part[0])
-        return Held(
-            plan.number,
-            np.array(astuple(counts)),
-            self.floor,
-            *(np.concatenate([part[field] for part in parts]) for field in (1, 2, 3)),
-            np.concatenate([part[4] for part in parts], axis=1).T,
-        )
-
-    def _of_block(self, block: Block, volume: NDArray[Any]) -> tuple[Any, ...]:
-        """Counts, ln means, and of what lies above the floor ln mean, index and rows (T, n)."""
-        sums = VoxelSums.of_volume(volume)
-        if self.options.refuse_negative and np.nanmin(sums.minimum, initial=0.0) < 0:
-            _refuse_negative(self.series, block, volume)
-        usable, counts = usable_voxels(sums, self.options.rules)
-        position = np.flatnonzero(usable)
-        if self.options.threshold == "none":
-            log_mean = judged = np.empty(0)
-        else:
-            log_mean = np.log(sums.mean[position])
-            above = log_mean > self.floor
-            position, judged = position[above], log_mean[above]
-        rows = volume.reshape(len(volume), -1)
-        held = np.take(rows, position, axis=1).astype(np.float32, copy=False)
-        return counts, log_mean, judged, flat_index(block, self.series.shape, position), held
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """Drops what is not above the cutoff."""
-
-    series: Series
-    options: IngestOptions
-    cutoff: float
-    plans: tuple[ShardPlan, ...]
-
-    def __call__(self, held: Held) -> Kept:
-        if self.cutoff < held.floor:
-            held = Hold(self.series, self.options, self.cutoff)(self.plans[held.number])
-        kept = np.arange(held.index.size)
-        if self.options.threshold != "none":
-            kept = kept[held.judged > self.cutoff]
-        kept = kept[np.argsort(held.index[kept], kind="stable")]
-        return Kept(held.number, held.index[kept], np.take(held.intensity.T, kept, axis=1).T)
-
-
-def _survey(series: Series, options: IngestOptions, workers: Workers, plans: Sequence[ShardPlan]) -> float:
-    """A floor that the cutoff will hardly lie below, from a few blocks all over the grid."""
+def _survey(
+    series: Series, options: IngestOptions, workers: Workers, plans: Sequence[ShardPlan]
+) -> tuple[float, float]:
+    """Floors that the cutoffs will hardly lie below, from a few blocks all over the grid."""
     if isinstance(options.threshold, float):
-        return options.threshold
+        return options.threshold, -np.inf
     blocks = [block for plan in plans for block in plan.blocks]
     if options.threshold == "none" or len(blocks) < WORTH_A_SURVEY:
-        return -np.inf
+        return -np.inf, -np.inf
     n_chosen = max(_FEWEST_SURVEYED, int(_SURVEYED * len(blocks)))
     chosen = np.linspace(0, len(blocks) - 1, 2 * n_chosen + 1).astype(int)[1::2]
     surveyed = [ShardPlan(number, (blocks[i],)) for number, i in enumerate(chosen)]
-    looks = workers.make(Hold(series, options, np.inf), surveyed)
+    looks = workers.make(Hold(series, options, np.inf, np.inf), surveyed)
     try:
         found = find_threshold(PartOf(looks, attrgetter("log_mean")), options.threshold)
     except InputError:
-        return -np.inf
+        return -np.inf, -np.inf
     centres = (found.edges[1:] + found.edges[:-1]) / 2
     share = found.density / found.density.sum()
     mean = float(share @ centres)
-    return found.cutoff - _MARGIN * float(np.sqrt(share @ (centres - mean) ** 2))
+    floor = found.cutoff - _MARGIN * float(np.sqrt(share @ (centres - mean) ** 2))
+    if not options.judges_variation:
+        return floor, -np.inf
+    varied = _significance(looks, options, series)
+    cutoff = min(varied.cutoff, float(chi2.isf(_CERTAIN, varied.n_waves)))
+    return floor, _SMOOTH_MARGIN * cutoff * varied.scale
 
 
-def _settle(log_mean: Shards[Float64Array], method: str | float, series: Series) -> BackgroundThreshold:
+def _settle(held: Shards[Held], options: IngestOptions, series: Series) -> BackgroundThreshold:
     try:
-        return find_threshold(log_mean, method)
+        threshold = find_threshold(PartOf(held, attrgetter("log_mean")), options.threshold)
     except InputError as error:
         raise InputError(
             error.what, file=series.inputs[0], hdf5_path=series.source.refs[0].path, hint=error.hint
         ) from None
+    if not options.judges_variation:
+        return threshold
+    return replace(threshold, significance=_significance(held, options, series))
+
+
+def _significance(held: Shards[Held], options: IngestOptions, series: Series) -> Significance:
+    tally = Tally()
+    for bins, counts in held.map(attrgetter("bins", "tally")):
+        tally.take(bins, counts)
+    judged, cells = PartOf(held, attrgetter("judged")), Cells(series.shape)
+    return find_significance(judged, tally, cells, series.n_temperatures, options.fdr)
 
 
 def _require_judged(counts: VoxelCounts, series: Series) -> None:
@@ -288,22 +195,6 @@ def _require_judged(counts: VoxelCounts, series: Series) -> None:
             file=series.inputs[0],
             hdf5_path=series.source.refs[0].path,
         )
-
-
-def _refuse_negative(series: Series, block: Block, volume: NDArray[Any]) -> None:
-    position = np.unravel_index(int(np.nanargmin(volume)), volume.shape)
-    where = ", ".join(
-        f"{axis.name} = {axis.values[part.start + i]:g}"
-        for axis, part, i in zip(series.axes, block, position[1:], strict=True)
-    )
-    ref = series.source.refs[min(series.rows[position[0]], len(series.source.refs) - 1)]
-    raise InputError(
-        f"negative intensity {volume[position]:g} at {series.scan.name} = "
-        f"{series.scan.values[position[0]]:g}, {where}; its logarithm is wanted",
-        file=ref.file,
-        hdf5_path=ref.path,
-        hint="--negative drop (leave such voxels out), or --threshold none with --rescale zscore",
-    )
 
 
 def _size(kept: Kept) -> int:

@@ -29,7 +29,7 @@ from xtec.io.run_folder import PROGRESS
 from xtec.io.scratch import load_record, save_record
 from xtec.mixture import EMState, MixtureParameters
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.ingest import Held
+from xtec_pipelines.holding import Held
 from xtec_pipelines.plan import ShardPlan
 
 logger = logging.getLogger(__name__)

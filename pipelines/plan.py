@@ -39,6 +39,9 @@ _CHUNK_ENTRY = 16
 _LOST = 0.06
 """Share of the limit that freed memory takes until the allocator uses it again."""
 
+_JUDGED_BYTES = 13
+"""What thresholds need to know of each voxel: ln mean (8), smooth variation (4), cell (1)."""
+
 _RESULT_BYTES = 48
 """Bytes of results (index, label, probability, brightness, and their sorting) for each kept voxel."""
 
@@ -151,9 +154,9 @@ def plan_run(
     block_bytes = max(map(_voxels, blocks)) * (voxel_bytes + 48)
     kept = KEPT_SHARE if threshold else 1.0
     held = HELD_SHARE if threshold and len(blocks) >= WORTH_A_SURVEY else 1.0
-    trajectory = 4 * series.n_temperatures + 24
+    trajectory = 4 * series.n_temperatures + 32
     shards = tuple(_shards(blocks, _shard_voxels(n_voxels, voxel_bytes, room, n_workers)))
-    in_hand = max(shard.n_voxels for shard in shards) * (8 + 2 * held * trajectory)
+    in_hand = max(shard.n_voxels for shard in shards) * (_JUDGED_BYTES + 2 * held * trajectory)
     fixed = PROGRAM_BYTES + _table_bytes(series) + n_workers * int(block_bytes + in_hand)
     least = fixed + (FIGURE_BYTES if figures else 0)
     if least > limit:
@@ -167,7 +170,7 @@ def plan_run(
         n_workers=n_workers,
         limit=limit,
         fixed_bytes=fixed,
-        held_bytes=int(n_voxels * (8 + held * trajectory)),
+        held_bytes=int(n_voxels * (_JUDGED_BYTES + held * trajectory)),
         kept_bytes=int(kept * n_voxels * trajectory),
         result_bytes=int(kept * n_voxels) * _RESULT_BYTES + (FIGURE_BYTES if figures else 0),
         seconds=series.nbytes / 400e6,

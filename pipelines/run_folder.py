@@ -9,6 +9,7 @@ from typing import Any
 
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun
+from xtec.core.types import Significance
 from xtec.io import write_results
 from xtec.io.atomic import write_text
 from xtec.io.run_folder import create_folder
@@ -53,6 +54,7 @@ def summary(run: ClusterRun) -> dict[str, Any]:
         "n_nan": counts.n_nan,
         "n_nonpositive": counts.n_nonpositive,
         "cutoff": quantity(run.threshold.cutoff, "ln(intensity)"),
+        "significance": _significance(run.threshold.significance),
         "log_likelihood": run.mixture.log_likelihood,
         "clusters": [
             {
@@ -72,6 +74,19 @@ def summary(run: ClusterRun) -> dict[str, Any]:
     }
 
 
+def _significance(found: Significance | None) -> Mapping[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "fdr": found.fdr,
+        "chi_square": quantity(found.cutoff, ""),
+        "degrees_of_freedom": found.n_waves,
+        "n_significant": found.n_significant,
+        "variance_over_mean": quantity(found.scale, ""),
+        "systematic": quantity(found.systematic, ""),
+    }
+
+
 def quantity(
     value: float, units: str, low: float | None = None, high: float | None = None
 ) -> Mapping[str, Any] | None:
@@ -82,9 +97,10 @@ def quantity(
 
 
 def draw_figures(folder: Path, run: ClusterRun) -> None:
-    """Threshold, trajectories, average intensity and q-map."""
+    """Threshold and noise, trajectories, average intensity and q-map."""
     from xtec.plotting import (
         plot_average_intensity,
+        plot_noise,
         plot_qmap,
         plot_threshold,
         plot_trajectories,
@@ -93,6 +109,8 @@ def draw_figures(folder: Path, run: ClusterRun) -> None:
 
     labels = [_legend(run, number) for number in range(len(run.clusters))]
     save_figure(plot_threshold(run.threshold, run.counts), folder / "threshold.png")
+    if run.threshold.significance is not None:
+        save_figure(plot_noise(run.threshold.significance), folder / "noise.png")
     save_figure(plot_trajectories(run.curves, labels), folder / "trajectories.png")
     save_figure(plot_average_intensity(run.curves, labels), folder / "average_intensity.png")
     save_figure(plot_qmap(run.map), folder / "qmap.png")

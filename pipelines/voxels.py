@@ -19,7 +19,7 @@ from xtec.mixture.smoothed import Placed
 from xtec.mixture.smoothing import Neighbourhood
 from xtec.order_parameter import ClusterMoments
 from xtec.preprocess import Rescaled, rescale, varying
-from xtec_pipelines.ingest import Kept
+from xtec_pipelines.holding import Kept
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,13 @@ from typing import Any
 
 import rich_click as click
 
-from xtec_cli.options import cluster_options, input_options, output_options, work_options
+from xtec_cli.options import (
+    cluster_options,
+    input_options,
+    mixture_options,
+    output_options,
+    work_options,
+)
 from xtec_cli.settings import Settings, global_options
 
 
@@ -16,6 +22,7 @@ from xtec_cli.settings import Settings, global_options
 @input_options
 @output_options
 @cluster_options
+@mixture_options
 @work_options
 @global_options
 @click.pass_obj

@@ -39,7 +39,8 @@ class TestCo2SiO4:
         return validation_data / "co2sio4-d20.nxs"
 
     def test_bright_magnetic_peaks(self, powder: Path, tmp_path: Path, run_cli: RunCli) -> None:
-        done = run_cli("cluster", powder, "-o", tmp_path / "run", "-k", 6, "--no-figures")
+        options = ("-k", 6, "--threshold", "kl", "--no-figures")
+        done = run_cli("cluster", powder, "-o", tmp_path / "run", *options)
         assert done.code == 0, done.stderr
         magnetic = [
             cluster
@@ -50,6 +51,22 @@ class TestCo2SiO4:
         assert magnetic[0]["order_parameter"] is True
         assert magnetic[0]["onset"]["value"] == pytest.approx(51, abs=2)
         assert magnetic[0]["onset"]["units"] == "K"
+
+    def test_all_magnetic_peaks_are_significant_and_of_one_cluster(
+        self, powder: Path, tmp_path: Path, run_cli: RunCli
+    ) -> None:
+        done = run_cli("cluster", powder, "-o", tmp_path / "run", "-k", 6, "--no-figures")
+        assert done.code == 0, done.stderr
+        magnetic = [
+            (cluster, members)
+            for cluster, members, _ in clusters_of(tmp_path / "run")
+            if all(np.min(np.abs(members - peak)) <= 0.1 for peak in MAGNETIC)
+        ]
+        assert len(magnetic) == 1
+        cluster, members = magnetic[0]
+        assert all(np.sum(np.abs(members - peak) <= 0.3) >= 5 for peak in MAGNETIC)
+        assert cluster["order_parameter"] is True
+        assert cluster["onset"]["value"] == pytest.approx(51, abs=2)
 
     def test_weak_magnetic_peaks_without_a_threshold(
         self, powder: Path, tmp_path: Path, run_cli: RunCli

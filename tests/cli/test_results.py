@@ -57,7 +57,7 @@ class TestFolder:
         found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
         figures = {path for path in found if path.startswith("figures/")}
         assert found - figures == {"results.nxs", "summary.json", "run.toml", "run.log"}
-        assert len(figures) == 4
+        assert len(figures) == 5
         assert all((run / path).read_bytes().startswith(b"\x89PNG") for path in figures)
 
     def test_recipe_is_resolved(self, tiny: Path, run: Path) -> None:
@@ -66,7 +66,7 @@ class TestFolder:
         assert recipe["inputs"] == [str(tiny)]
         assert Path(recipe["output"]) == run
         assert (recipe["mode"], recipe["clusters"], recipe["seed"]) == (mode_of(run), K, 3)
-        assert recipe["threshold"] == "kl"
+        assert recipe["threshold"] == "kl+significance"
 
     def test_log_tells_the_story(self, run: Path) -> None:
         assert "kept" in (run / "run.log").read_text()
@@ -94,7 +94,7 @@ class TestNexus:
             assert default.auxiliary_signals_names == ["cluster_2", "cluster_3", "cluster_4"]
             assert default.errors is not None
             plots = [group for group in file["entry"].values() if group.attrs.get("NX_class") == "NXdata"]
-            assert len(plots) == (6 if mode_of(run) == "s" else 5)
+            assert len(plots) == (7 if mode_of(run) == "s" else 6)
             for group in plots:
                 plot = nxdata.NXdata(group)
                 assert (plot.is_valid, plot.issues) == (True, []), group.name
@@ -148,7 +148,12 @@ class TestNexus:
             n_empty, n_nan = np.count_nonzero(mean <= 0), np.count_nonzero(np.isnan(mean))
             assert n_nan > 0
             assert counts == {"total": mean.size, "kept": len(index), "empty": n_empty, "nan": n_nan}
-            np.testing.assert_array_equal(index, np.flatnonzero(mean > np.exp(cutoff)))
+            bright = np.flatnonzero(mean > np.exp(cutoff))
+            assert np.isin(bright, index).all()
+            dark = np.setdiff1d(index, bright)
+            assert 0 < dark.size <= entry["noise/n_significant"][()]
+            spread = rows[:, dark].var(axis=0, dtype=np.float64) * n_temperatures / mean[dark]
+            assert (spread >= 0.99 * entry["noise/cutoff"][()] * entry["noise/cell_scale"][()].min()).all()
 
             for k in range(1, K + 1):
                 mine = rows[:, index[label == k]].astype(np.float64)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
 
 from xtec.peaks import connect, join
 
@@ -123,7 +124,7 @@ def test_components_of_any_split_of_the_voxels_are_joined(shape, density, n_part
         component[part == p] = mine + n_components
         n_components += int(mine.max(initial=-1)) + 1
     order = rng.permutation(index.size)
-    group = join(index[order], component[order], shape, n_components)
+    group = join(index[order], component[order], np.zeros(index.size, np.int8), shape, n_components)
     assert group.shape == (n_components,)
     whole = oracle(mask)
     assert len(set(zip(group[component], whole, strict=True))) == len(set(group)) == len(set(whole))
@@ -132,14 +133,34 @@ def test_components_of_any_split_of_the_voxels_are_joined(shape, density, n_part
 
 
 def test_components_without_a_voxel_stay_alone():
-    group = join(np.array([7, 6]), np.array([4, 1], dtype=np.int32), (3, 5), 6)
+    group = join(np.array([7, 6]), np.array([4, 1], dtype=np.int32), np.zeros(2, np.int8), (3, 5), 6)
     np.testing.assert_array_equal(group, [0, 1, 2, 3, 1, 4])
-    np.testing.assert_array_equal(join(np.empty(0, int), np.empty(0, np.int32), (3, 5), 2), [0, 1])
-    assert join(np.empty(0, int), np.empty(0, np.int32), (3, 5), 0).size == 0
+    np.testing.assert_array_equal(
+        join(np.empty(0, int), np.empty(0, np.int32), np.empty(0, np.int8), (3, 5), 2), [0, 1]
+    )
+    assert join(np.empty(0, int), np.empty(0, np.int32), np.empty(0, np.int8), (3, 5), 0).size == 0
 
 
 def test_components_joined_through_a_third_are_one():
     """Three voxels on a diagonal, each a component of its own."""
     index = np.array([12, 0, 6])
     for component in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
-        np.testing.assert_array_equal(join(index, np.array(component, dtype=np.int32), (3, 5), 3), [0, 0, 0])
+        alike = np.zeros(len(component), np.int8)
+        joined = join(index, np.array(component, dtype=np.int32), alike, (3, 5), 3)
+        np.testing.assert_array_equal(joined, [0, 0, 0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shape", [(40,), (13, 17), (6, 7, 8)])
+def test_voxels_that_go_opposite_ways_are_not_joined(shape, seed):
+    """Against a graph with an edge for each pair of neighbours whose courses agree or are not known."""
+    rng = np.random.default_rng(seed)
+    index = np.flatnonzero(rng.random(np.prod(shape)) < 0.5)
+    course = rng.choice(np.array([-1, 0, 1], np.int8), index.size)
+    position = np.stack(np.unravel_index(index, shape), axis=1)
+    near = (np.abs(position[:, None] - position[None]) <= 1).all(axis=2)
+    agree = course[:, None] * course[None].astype(int) >= 0
+    n, expected = connected_components(near & agree, directed=False)
+    found = connect(index, shape, course)
+    assert found.max() + 1 == n
+    assert len(set(zip(found, expected, strict=True))) == n

@@ -57,17 +57,23 @@ def axes_of(shape):
     return [np.linspace(-1, 2, size) for size in shape]
 
 
-def split_peaks(mask, intensity, shards):
+def course_of(index):
+    """Some voxels rise, some fall; most may be joined with either."""
+    return np.random.default_rng(1).choice(np.array([-1, 0, 0, 0, 1], np.int8), index.size)
+
+
+def split_peaks(mask, intensity, shards, course=None):
     """Peaks of the kept voxels as found shard by shard: the sums, and each voxel's peak."""
     shape, index = mask.shape, np.flatnonzero(mask)
+    course = np.zeros(index.size, np.int8) if course is None else course
     owner = owners(shape, shards).reshape(-1)[index]
     found, labels = [], []
     for number, blocks in enumerate(shards):
         mine = owner == number
-        label = connect(index[mine], shape)
+        label = connect(index[mine], shape, course[mine])
         edge = rim(index[mine], shape, blocks)
         sums = PeakSums.of(index[mine], np.asfortranarray(intensity[mine]), label, axes_of(shape))
-        found.append(ShardPeaks(sums, index[mine][edge], label[edge]))
+        found.append(ShardPeaks(sums, index[mine][edge], label[edge], course[mine][edge]))
         labels.append(label)
     sums, numbers = unite(found, shape)
     peak = np.full(index.size, -1, dtype=np.int32)
@@ -79,9 +85,9 @@ def split_peaks(mask, intensity, shards):
 def assert_as_the_whole(mask, shards, seed=0):
     index = np.flatnonzero(mask)
     intensity = np.random.default_rng(seed).lognormal(2, 1, (index.size, 4)).astype(np.float32)
-    label = connect(index, mask.shape)
+    label = connect(index, mask.shape, course_of(index))
     whole = PeakSums.of(index, intensity, label, axes_of(mask.shape))
-    sums, peak = split_peaks(mask, intensity, shards)
+    sums, peak = split_peaks(mask, intensity, shards, course_of(index))
     np.testing.assert_array_equal(peak, label)
     for name in ("first", "size", "maximum"):
         np.testing.assert_array_equal(getattr(sums, name), getattr(whole, name))

@@ -18,7 +18,8 @@ from xtec.io import open_series
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 from xtec_pipelines.dask_workers import DaskWorkers
-from xtec_pipelines.ingest import IngestOptions, ingest
+from xtec_pipelines.holding import IngestOptions
+from xtec_pipelines.ingest import ingest
 from xtec_pipelines.plan import ShardPlan
 from xtec_pipelines.readers import close_readers
 
@@ -105,7 +106,8 @@ import numpy as np
 from distributed import Client, LocalCluster
 from xtec.io import open_series
 from xtec_pipelines.dask_workers import DaskWorkers
-from xtec_pipelines.ingest import IngestOptions, ingest
+from xtec_pipelines.holding import IngestOptions
+from xtec_pipelines.ingest import ingest
 from xtec_pipelines.plan import ShardPlan
 
 def main(path, output, when):

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from xtec.core.errors import InputError, NothingToClusterError
+from xtec.core.errors import ConfigError, InputError, NothingToClusterError
 from xtec.core.parallel import Threads
 from xtec.core.progress import Progress
 from xtec.core.types import BackgroundThreshold, VoxelCounts
@@ -19,7 +19,7 @@ from xtec.io import Series, open_series
 from xtec.io.reader import SeriesReader
 from xtec.io.scratch import Scratch
 from xtec.preprocess import MaskRules, find_threshold
-from xtec_pipelines.ingest import IngestOptions
+from xtec_pipelines.holding import IngestOptions
 from xtec_pipelines.ingest import ingest as ingest_shards
 from xtec_pipelines.plan import ShardPlan
 from xtec_pipelines.readers import close_readers
@@ -121,6 +121,56 @@ def test_any_block_size_keeps_the_same(
     counts = kept.counts
     assert (counts.n_total, counts.n_empty, counts.n_nan) == (10 * 11 * 12, 36, 4)
     assert counts.n_kept == len(kept.index) > 30
+
+
+@pytest.mark.parametrize("method", ["significance", "kl+significance"])
+def test_any_block_size_finds_the_same_significant(write_series: WriteSeries, method: str) -> None:
+    rng = np.random.default_rng(7)
+    mean = rng.gamma(9, 1.2, (30, 31, 32)) * np.where(rng.random((30, 31, 32)) < 0.05, 20, 1)
+    orders = rng.random(mean.shape) < 0.05
+    curve = np.clip(1 - np.arange(24) / 12, 0, None)[:, None, None, None]
+    data = rng.poisson(mean * (1 + np.where(orders, 3.0, 0.0) * curve)).astype(np.float32)
+    series = open_series(write_series(data, chunks=(5, 4, 8, 8)))
+    whole = ingest(series, threshold=method)
+    assert np.mean(np.isin(np.flatnonzero(orders), whole.index)) > 0.5
+    for block_bytes, together in ((50_000, 1), (50_000, 9), (400_000, 2)):
+        again = ingest(series, block_bytes, blocks_a_shard=together, threshold=method)
+        np.testing.assert_array_equal(again.index, whole.index)
+        np.testing.assert_array_equal(again.intensity, whole.intensity)
+        assert again.threshold.cutoff == whole.threshold.cutoff
+        found, expected = again.threshold.significance, whole.threshold.significance
+        assert found is not None
+        assert expected is not None
+        assert (found.cutoff, found.n_significant) == (expected.cutoff, expected.n_significant)
+
+
+def test_a_survey_too_bright_for_weak_order_costs_a_second_reading(
+    write_series: WriteSeries, reads: list[tuple[slice, ...]]
+) -> None:
+    """The blocks surveyed are much noisier than the rest, whose variation is let go at first."""
+    rng = np.random.default_rng(8)
+    noise = np.ones(40)
+    noise[np.linspace(0, 39, 9).astype(int)[1::2]] = 400.0
+    mean = np.full((12, 40, 30, 31), 20.0)
+    mean[:6, :, :2, :5] *= 3
+    scale = noise[:, None, None]
+    data = (rng.poisson(mean / scale) * scale).astype(np.float32)
+    series = open_series(write_series(data, chunks=(12, 1, 30, 31)))
+    kept = ingest(series, 12 * 30 * 31 * 4, blocks_a_shard=4, threshold="significance")
+    assert len(reads) > 4 + 40, "nothing was read again: the case is not the one this test is about"
+    whole = ingest(series, threshold="significance")
+    np.testing.assert_array_equal(kept.index, whole.index)
+
+
+def test_too_few_temperatures_for_significance(
+    write_series: WriteSeries, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = background_and_peaks()[:3]
+    series = open_series(write_series(data))
+    check(ingest(series, threshold="kl+significance"), data, "kl")
+    assert "3 temperatures are too few" in caplog.text
+    with pytest.raises(ConfigError, match="3 temperatures are too few"):
+        ingest(series, threshold="significance")
 
 
 def test_blocks_of_a_contiguous_file(write_series: WriteSeries) -> None:

@@ -25,10 +25,11 @@ def truth_of(path: Path) -> Truth:
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Run ``xtec cluster`` on a sample, without figures."""
+    """Run ``xtec cluster`` on a sample, without figures; with the published threshold unless asked for."""
 
     def run(path: Path, **options: object) -> ClusterRun:
-        values = {"inputs": [str(path)], "output": str(tmp_path / "run"), "figures": False, **options}
+        given = {"inputs": [str(path)], "output": str(tmp_path / "run"), "figures": False}
+        values = {**given, "threshold": "kl", **options}
         return run_cluster(make_config(values))
 
     return run
@@ -60,6 +61,41 @@ def test_superlattice_voxels_are_found_whatever_the_seed(cluster, record_propert
         if one.order_parameter:
             assert one.onset == pytest.approx(truth.tc[0], abs=10)
             assert "(1/2, 1/2, 0)" in one.reading
+
+
+@pytest.mark.parametrize("mode", ["d", "s"])
+@pytest.mark.parametrize("k", [3, 4, 6])
+def test_significance_finds_what_the_mean_hides(cluster, record_property, mode, k):
+    """Over all true voxels, kept or not."""
+    truth = truth_of(SERIES).mask("superlattice").reshape(-1)
+    scores = {}
+    for threshold in ("kl", "kl+significance"):
+        run = cluster(SERIES, mode=mode, clusters=k, threshold=threshold, force=True)
+        found = np.zeros(truth.size, bool)
+        found[run.map.index[ordering(run)]] = True
+        scores[threshold] = f1(found, truth)
+    record_property("F1 over all true voxels", scores)
+    assert scores["kl"] < 0.68
+    assert scores["kl+significance"] >= 0.85
+
+
+@pytest.mark.parametrize("threshold", ["kl", "kl+significance", "significance"])
+@pytest.mark.parametrize("mode", ["d", "s"])
+@pytest.mark.parametrize(("doping", "tc"), DOPINGS.items())
+def test_weak_peaks_raise_the_score_of_every_doping(cluster, doping, tc, mode, threshold):
+    path = SAMPLES / "phase_diagram" / f"x{doping}.nxs"
+    run = cluster(path, mode=mode, threshold=threshold)
+    truth = truth_of(path).mask("superlattice").reshape(-1)
+    found = np.zeros(truth.size, bool)
+    found[run.map.index[ordering(run)]] = True
+    assert (f1(found, truth) >= 0.84) == (threshold != "kl")
+    assert run.clusters[0].onset == pytest.approx(tc, abs=8)
+
+
+@pytest.mark.parametrize("mode", ["d", "s"])
+def test_significance_finds_no_order_where_there_is_none(cluster, mode):
+    run = cluster(SAMPLES / "phase_diagram" / "x0.95.nxs", mode=mode, threshold="kl+significance")
+    assert [one.order_parameter for one in run.clusters] == [False] * 4
 
 
 def test_the_threshold_loses_half_of_the_superlattice_and_says_how_much_it_kept(cluster, record_property):

@@ -104,15 +104,53 @@ class VoxelCounts:
 
 
 @dataclass(frozen=True)
+class Significance:
+    """Which voxels vary with temperature by more than their noise, and how noisy intensities are.
+
+    Attributes
+    ----------
+    fdr : float
+        Share of false discoveries that was asked for.
+    cutoff : float
+        Voxels with a larger chi-square are kept; infinite if none is.
+    n_waves : int
+        Degrees of freedom of chi-square: cosines over the scan.
+    n_significant : int
+        Voxels above the cutoff.
+    scale : float
+        Variance over mean of an intensity: 1 for counts.
+    systematic : float
+        Relative error that bright voxels have besides.
+    cell_scale : array
+        Variance over mean in cells of the grid, as many along each axis as the array's shape says.
+    intensity : array, shape (m,)
+        Mean intensities, rising.
+    variance_over_mean : array, shape (3, m)
+        Quartiles, over the voxels of such an intensity, of what they vary from one temperature to the next;
+        each divided by what it is for noise of one scale, so that there all three agree.
+    """
+
+    fdr: float
+    cutoff: float
+    n_waves: int
+    n_significant: int
+    scale: float
+    systematic: float
+    cell_scale: Float64Array
+    intensity: Float64Array
+    variance_over_mean: Float64Array
+
+
+@dataclass(frozen=True)
 class BackgroundThreshold:
     """Where background ends: the cutoff in ln of the mean intensity, and how it was found.
 
     Attributes
     ----------
     method : str
-        ``kl``, ``simple``, ``value`` or ``none``.
+        ``kl``, ``significance``, ``kl+significance``, ``simple``, ``value`` or ``none``.
     cutoff : float
-        Voxels with ``ln mean_t I > cutoff`` are kept; ``-inf`` for ``none``.
+        Voxels with ``ln mean_t I > cutoff`` are kept; ``-inf`` for ``none``, ``inf`` for ``significance``.
     edges : array, shape (B+1,)
         Bin edges of the histogram of ``ln mean_t I``.
     density : array, shape (B,)
@@ -123,6 +161,8 @@ class BackgroundThreshold:
         Whether the cutoff lies between one standard deviation below and two above the mean of all.
     n_steps : int
         Steps of the search (0 where there was none).
+    significance : Significance, optional
+        Voxels that this keeps are kept whatever their mean.
     """
 
     method: str
@@ -133,6 +173,7 @@ class BackgroundThreshold:
     background_std: float
     credible: bool
     n_steps: int = 0
+    significance: Significance | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from xtec.core.axes import Axis
 from xtec.core.parallel import block_threads
 from xtec.core.results import ClusterRun, FittedMixture, PeakTable
-from xtec.core.types import BackgroundThreshold, ClusterCurves, ClusterMap, Float64Array, VoxelCounts
+from xtec.core.types import (
+    BackgroundThreshold,
+    ClusterCurves,
+    ClusterMap,
+    Float64Array,
+    Significance,
+    VoxelCounts,
+)
 from xtec.io.atomic import replacing
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_axis, write_parameters
 
@@ -48,6 +55,8 @@ def write_results(path: Path, run: ClusterRun) -> None:
             _write_peaks(entry, run.peaks, run.curves.scan, run.map)
         _write_mixture(entry, run.mixture, run.curves.scan)
         _write_threshold(entry, run.threshold, run.counts)
+        if run.threshold.significance is not None:
+            _write_noise(entry, run.threshold.significance)
         _write_process(entry, run.process)
 
 
@@ -165,6 +174,21 @@ def _write_threshold(entry: h5py.Group, threshold: BackgroundThreshold, counts: 
         group[name] = getattr(threshold, name)
     for name in ("n_total", "n_kept", "n_empty", "n_nan", "n_nonpositive"):
         group[name] = getattr(counts, name)
+
+
+def _write_noise(entry: h5py.Group, found: Significance) -> None:
+    axis = Axis("intensity", found.intensity, "", {"long_name": "mean intensity"})
+    names = ("lower_quartile", "median", "upper_quartile", "model")
+    signals = ["median", "lower_quartile", "upper_quartile", "model"]
+    title = "variance over mean of intensities, against the mean"
+    group = new_data(entry, "noise", title=title, signals=signals, axes=[axis])
+    model = found.scale + found.systematic**2 * found.intensity
+    for name, values in zip(names, [*found.variance_over_mean, model], strict=True):
+        group[name] = values
+    for name in ("fdr", "cutoff", "n_waves", "n_significant", "scale", "systematic", "cell_scale"):
+        group[name] = getattr(found, name)
+    group["cutoff"].attrs["long_name"] = "chi-square above which a voxel varies significantly"
+    group["cell_scale"].attrs["long_name"] = "variance over mean in equal parts of the grid"
 
 
 def gaussian_background(threshold: BackgroundThreshold, at: Float64Array) -> Float64Array:

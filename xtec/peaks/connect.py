@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from xtec.core.compiled import compiled
 
 
-def connect(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int32]:
+def connect(
+    index: NDArray[np.int64], shape: Sequence[int], course: NDArray[np.int8] | None = None
+) -> NDArray[np.int32]:
     """Label connected components of a sparse set of voxels, diagonals included.
 
     Two voxels are neighbours if no coordinate differs by more than one: 2, 8 or 26 neighbours in one, two or
-    three dimensions, as ``scipy.ndimage.label`` with a full structuring element.
+    three dimensions, as ``scipy.ndimage.label`` with a full structuring element. Voxels that go opposite ways
+    with temperature are not of one peak, however near.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ def connect(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int32]
         Flat C-order indices of the voxels.
     shape : sequence of int
         Shape of the grid.
+    course : array, shape (n,), int8, optional
+        1 and -1 for voxels that go opposite ways, 0 where that is not known.
 
     Returns
     -------
@@ -31,11 +36,16 @@ def connect(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int32]
         Number of each voxel's peak, 0..P-1, in the order of the peaks' first voxels.
     """
     each_its_own = np.arange(index.size, dtype=np.int32)
-    return _groups(_padded(index, shape), each_its_own, _row_steps(shape), index.size)
+    course = np.zeros(index.size, np.int8) if course is None else course
+    return _groups(_padded(index, shape), each_its_own, course, _row_steps(shape), index.size)
 
 
 def join(
-    index: NDArray[np.int64], component: NDArray[np.int32], shape: Sequence[int], n_components: int
+    index: NDArray[np.int64],
+    component: NDArray[np.int32],
+    course: NDArray[np.int8],
+    shape: Sequence[int],
+    n_components: int,
 ) -> NDArray[np.int32]:
     """Group components that own neighbouring voxels: peaks that shards have cut become one again.
 
@@ -45,6 +55,8 @@ def join(
         Flat C-order indices of voxels; those that touch other shards (see `rim`) are enough.
     component : array, shape (m,)
         The component that owns each voxel, 0..n_components-1, numbered over all shards.
+    course : array, shape (m,), int8
+        See `connect`.
     shape : sequence of int
         Shape of the grid.
     n_components : int
@@ -57,7 +69,7 @@ def join(
     """
     order = np.argsort(index)
     owner = np.asarray(component, dtype=np.int32)[order]
-    return _groups(_padded(index[order], shape), owner, _row_steps(shape), n_components)
+    return _groups(_padded(index[order], shape), owner, course[order], _row_steps(shape), n_components)
 
 
 def _padded(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int64]:
@@ -84,13 +96,17 @@ def _padded_stride(shape: Sequence[int], axis: int) -> int:
 
 @compiled
 def _groups(
-    index: NDArray[np.int64], component: NDArray[np.int32], row_steps: NDArray[np.int64], n_components: int
+    index: NDArray[np.int64],
+    component: NDArray[np.int32],
+    course: NDArray[np.int8],
+    row_steps: NDArray[np.int64],
+    n_components: int,
 ) -> NDArray[np.int32]:
     """Union-find on the padded grid; as `index` rises, so does the place of its neighbour in each row."""
     parent = np.arange(n_components).astype(np.int32)
     n = index.size
     for i in range(1, n):
-        if index[i] - index[i - 1] == 1:
+        if index[i] - index[i - 1] == 1 and course[i] * course[i - 1] >= 0:
             _unite(parent, component[i - 1], component[i])
     for step in row_steps:
         start = 0
@@ -100,7 +116,8 @@ def _groups(
                 start += 1
             j = start
             while j < n and index[j] <= left + 2:
-                _unite(parent, component[i], component[j])
+                if course[i] * course[j] >= 0:
+                    _unite(parent, component[i], component[j])
                 j += 1
     return _numbered(parent)
 

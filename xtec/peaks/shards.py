@@ -24,11 +24,14 @@ class ShardPeaks:
         Flat indices of the voxels that may touch other shards.
     rim_label : array, shape (m,), int32
         Their peaks, 0..P-1.
+    rim_course : array, shape (m,), int8
+        Which way they go; see `connect`.
     """
 
     sums: PeakSums
     rim_index: NDArray[np.int64]
     rim_label: NDArray[np.int32]
+    rim_course: NDArray[np.int8]
 
 
 def unite(shards: Sequence[ShardPeaks], shape: Sequence[int]) -> tuple[PeakSums, list[NDArray[np.int32]]]:
@@ -44,7 +47,10 @@ def unite(shards: Sequence[ShardPeaks], shape: Sequence[int]) -> tuple[PeakSums,
     ends = np.cumsum([len(shard.sums) for shard in shards])
     owners = [shard.rim_label + (end - len(shard.sums)) for shard, end in zip(shards, ends, strict=True)]
     indices = [shard.rim_index for shard in shards]
-    group = join(np.concatenate(indices), np.concatenate(owners), shape, int(ends[-1]))
+    index, owner, course = (
+        np.concatenate(one) for one in (indices, owners, [shard.rim_course for shard in shards])
+    )
+    group = join(index, owner, course, shape, int(ends[-1]))
     parts = PeakSums.concatenate([shard.sums for shard in shards])
     sums, number = parts.regrouped(group, int(group.max(initial=-1)) + 1).in_order()
     return sums, np.split(number[group], ends[:-1])

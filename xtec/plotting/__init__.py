@@ -1,5 +1,6 @@
 """Figures; the only part that imports matplotlib."""
 
+from xtec.plotting.noise import plot_noise
 from xtec.plotting.qmap import plot_qmap
 from xtec.plotting.style import cluster_color, figure_style, save_figure
 from xtec.plotting.threshold import plot_threshold
@@ -9,6 +10,7 @@ __all__ = [
     "cluster_color",
     "figure_style",
     "plot_average_intensity",
+    "plot_noise",
     "plot_qmap",
     "plot_threshold",
     "plot_trajectories",

@@ -4,16 +4,26 @@ from xtec.preprocess.background import find_threshold, parse_threshold
 from xtec.preprocess.counting import CountScale
 from xtec.preprocess.masking import MaskRules, usable_voxels
 from xtec.preprocess.rescaling import Rescaled, rescale, varying
+from xtec.preprocess.significance import Cells, Judged, Tally, chi_square, find_significance
 from xtec.preprocess.statistics import VoxelSums
+from xtec.preprocess.variation import n_waves, split_variation, waves
 
 __all__ = [
+    "Cells",
     "CountScale",
+    "Judged",
     "MaskRules",
     "Rescaled",
+    "Tally",
     "VoxelSums",
+    "chi_square",
+    "find_significance",
     "find_threshold",
+    "n_waves",
     "parse_threshold",
     "rescale",
+    "split_variation",
     "usable_voxels",
     "varying",
+    "waves",
 ]

@@ -16,6 +16,9 @@ from xtec.core.shards import PartOf, Shards
 from xtec.core.types import BackgroundThreshold, Float64Array
 from xtec.preprocess.spread import Spread, as_pieces, histogram_sums, order_statistic, spread_of
 
+METHODS = ("kl", "significance", "kl+significance", "simple", "none")
+"""Names of thresholds; a number is one as well."""
+
 _MAX_STEPS = 100
 _MAX_BINS = 2_000_000
 _PLAIN_BINS = 100
@@ -25,14 +28,14 @@ _TIE = 1e-9
 
 
 def parse_threshold(text: str) -> str | float:
-    """Read ``kl``, ``simple``, ``none`` or a number (a cutoff in ln intensity).
+    """Read the name of a threshold or a number (a cutoff in ln intensity).
 
     Raises
     ------
     ConfigError
         For anything else.
     """
-    if text in ("kl", "simple", "none"):
+    if text in METHODS:
         return text
     try:
         cutoff = float(text)
@@ -40,7 +43,7 @@ def parse_threshold(text: str) -> str | float:
         cutoff = np.nan
     if not np.isfinite(cutoff):
         raise ConfigError(
-            f"unknown threshold {text!r}", hint="one of kl, simple, none, or a number in ln intensity"
+            f"unknown threshold {text!r}", hint=f"one of {', '.join(METHODS)}, or a number in ln intensity"
         )
     return cutoff
 
@@ -53,7 +56,8 @@ def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | 
     log_mean : array, shape (N,), float64, or Shards of such arrays
         ``ln mean_t I`` of every usable voxel, in any order.
     method : str or float
-        ``kl``, ``simple`` (mean + 2 standard deviations), ``none``, or the cutoff itself.
+        ``kl``, ``simple`` (mean + 2 standard deviations), ``none``, or the cutoff itself. What varies
+        significantly is not judged here: ``kl+significance`` is as ``kl``, ``significance`` has no cutoff.
 
     Raises
     ------
@@ -61,6 +65,8 @@ def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | 
         If there are no voxels, or if the Kullback-Leibler cutoff cannot be formed: too few of them, or too
         many of one intensity.
     """
+    name = method if isinstance(method, str) else "value"
+    method = "kl" if method == "kl+significance" else method
     if method == "none":
         nothing = np.empty(0)
         return BackgroundThreshold("none", -np.inf, nothing, nothing, np.nan, np.nan, credible=True)
@@ -76,6 +82,8 @@ def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | 
         index, steps = _descend(histogram)
         cutoff = float(histogram.edges[index])
         background = histogram.moments_below(index)
+    elif method == "significance":
+        steps, cutoff, background = 0, np.inf, (np.nan, np.nan)
     elif method == "simple":
         steps, cutoff = 0, histogram.mean + 2 * histogram.std
         background = (histogram.mean, histogram.std)
@@ -83,8 +91,10 @@ def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | 
         steps, cutoff = 0, float(method)
         below = spread_of(PartOf(pieces, _Below(cutoff)))
         background = (below.mean, below.std) if below.n else (np.nan, np.nan)
-    credible = histogram.mean - histogram.std <= cutoff <= histogram.mean + 2 * histogram.std
-    name = method if isinstance(method, str) else "value"
+    credible = (
+        method == "significance"
+        or histogram.mean - histogram.std <= cutoff <= histogram.mean + 2 * histogram.std
+    )
     return BackgroundThreshold(
         name, cutoff, histogram.edges, histogram.density, *background, credible=credible, n_steps=steps
     )

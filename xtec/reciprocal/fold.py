@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from xtec.core.axes import Q_NAMES, Axis
 from xtec.core.types import Float64Array
@@ -16,7 +17,7 @@ _BINS = 20
 """Bins from one zone centre to the next along an axis."""
 
 _NEAR = 0.1
-"""Voxels this near to the fullest bin (r.l.u., every axis) are averaged to find the place."""
+"""Voxels this near (r.l.u., every axis) say how full a bin is, and are averaged to find the place."""
 
 _AT_CENTRE = 0.2
 """Voxels nearer to a reciprocal lattice point than this (r.l.u., every axis) are counted as at one."""
@@ -77,7 +78,7 @@ def zone_position(
     for reduced, brightness in _reduced(axes, index, weight):
         cell = np.round(reduced * _BINS).astype(np.int64)
         population += np.bincount(np.ravel_multi_index(tuple(cell), cells), brightness, population.size)
-    fullest = np.array(np.unravel_index(population.argmax(), cells)) / _BINS
+    fullest = np.array(np.unravel_index(_unfolded(population.reshape(cells)).argmax(), cells)) / _BINS
     n_near = n_centre = total = 0.0
     moment = np.zeros(len(axes))
     for reduced, brightness in _reduced(axes, index, weight):
@@ -89,6 +90,20 @@ def zone_position(
     # Folding makes every offset positive: next to 0 and 1/2 the mean is drawn inwards.
     offset = np.where(fullest <= 0.05, 0.0, np.where(fullest >= 0.45, 0.5, moment / total))
     return ZonePosition(tuple(map(float, offset)), n_near / index.size, n_centre / index.size)
+
+
+def _unfolded(population: Float64Array) -> Float64Array:
+    """Density near each bin of the whole zone, of which folding made one part.
+
+    Bins between 0 and 1/2 have the population of several places; those near 0 and 1/2 have neighbours on
+    their other side, which look the same.
+    """
+    density = population
+    for axis in range(population.ndim):
+        share = np.full(population.shape[axis], 0.5)
+        share[[0, -1]] = 1.0
+        density = density * share.reshape([-1 if axis == other else 1 for other in range(population.ndim)])
+    return np.asarray(gaussian_filter(density, _NEAR * _BINS / 2, mode="mirror"))
 
 
 def _reduced(
