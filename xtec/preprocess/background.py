@@ -48,7 +48,13 @@ def parse_threshold(text: str) -> str | float:
     return cutoff
 
 
-def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | float) -> BackgroundThreshold:
+def find_threshold(
+    log_mean: Float64Array | Shards[Float64Array],
+    method: str | float,
+    *,
+    bin_width: float | None = None,
+    max_steps: int = _MAX_STEPS,
+) -> BackgroundThreshold:
     """Settle the cutoff on ln of the mean intensities.
 
     Parameters
@@ -58,6 +64,10 @@ def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | 
     method : str or float
         ``kl``, ``simple`` (mean + 2 standard deviations), ``none``, or the cutoff itself. What varies
         significantly is not judged here: ``kl+significance`` is as ``kl``, ``significance`` has no cutoff.
+    bin_width : float, optional
+        Of the histogram, in ln intensity; by default half the Freedman-Diaconis width.
+    max_steps : int
+        Of the search for the Kullback-Leibler cutoff, at most.
 
     Raises
     ------
@@ -74,12 +84,12 @@ def find_threshold(log_mean: Float64Array | Shards[Float64Array], method: str | 
     spread = spread_of(pieces)
     if spread.n == 0:
         raise InputError("no voxel has an intensity to judge", hint="another region")
-    width = _bin_width(pieces, spread)
+    width = _bin_width(pieces, spread) if bin_width is None else bin_width
     if method == "kl":
         _require_bins(spread, width)
     histogram = LogHistogram.of(pieces, spread, width)
     if method == "kl":
-        index, steps = _descend(histogram)
+        index, steps = _descend(histogram, max_steps)
         cutoff = float(histogram.edges[index])
         background = histogram.moments_below(index)
     elif method == "significance":
@@ -120,7 +130,7 @@ class LogHistogram:
     density : array, shape (B,)
         ``count / (N * width)``.
     width : float
-        Half the Freedman-Diaconis width. The bins, a whole number of them, are slightly narrower.
+        Half the Freedman-Diaconis width, or as given. The bins, a whole number, are slightly narrower.
     mean, std : float
         Over all voxels.
     cumulative : array, shape (3, B+1)
@@ -195,14 +205,14 @@ def _require_bins(spread: Spread, width: float) -> None:
         )
 
 
-def _descend(histogram: LogHistogram) -> tuple[int, int]:
+def _descend(histogram: LogHistogram, max_steps: int) -> tuple[int, int]:
     """Newton-like descent of ln KL over the left edges; returns the index of the edge and the steps."""
     left, width = histogram.edges[:-1], histogram.width
     last = len(left) - 1
     peak = int(np.argmax(histogram.density))
     start = int(np.searchsorted(left, histogram.mean + histogram.std))
     index = int(0.5 * peak + 0.5 * start)
-    for step in range(1, _MAX_STEPS + 1):
+    for step in range(1, max_steps + 1):
         index = min(max(index, 0), last - 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             change = np.log(histogram.divergence(index + 1)) - np.log(histogram.divergence(index))
@@ -213,4 +223,4 @@ def _descend(histogram: LogHistogram) -> tuple[int, int]:
             index = last - 1
         if not abs(change) > width:
             return index, step
-    return index, _MAX_STEPS
+    return index, max_steps

@@ -1,0 +1,26 @@
+"""Two distributions own the import name ``xtec``: this one, and the reference package."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+_OURS = "xtec-pipeline"
+_REFERENCE = "xtec"
+
+
+@cache
+def warn_of_reference() -> None:
+    """Warn, once, if the reference package is installed in the same environment."""
+    try:
+        found = version(_REFERENCE)
+    except PackageNotFoundError:
+        return
+    warnings.warn(
+        f"the distributions {_REFERENCE} {found} and {_OURS} are both installed, and both own the import "
+        f"name xtec: what was installed last has overwritten files of the other. "
+        f"{_OURS} has the other's classes; keep it alone: "
+        f"pip uninstall {_REFERENCE} {_OURS}, then pip install {_OURS}",
+        stacklevel=3,
+    )
