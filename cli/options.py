@@ -18,12 +18,12 @@ def _apply(command: Command, decorators: tuple[Callable[[Any], Any], ...]) -> Co
     return command
 
 
-def input_options(command: Command) -> Command:
+def input_options(command: Command, *, inputs_required: bool = True) -> Command:
     """INPUT and what part of it to take."""
     return _apply(
         command,
         (
-            click.argument("inputs", nargs=-1, required=True, metavar="INPUT..."),
+            click.argument("inputs", nargs=-1, required=inputs_required, metavar="INPUT..."),
             click.option("--region", metavar="H=A:B,K=A:B,L=A:B", help="Part of reciprocal space, in r.l.u."),
             click.option("--temperatures", metavar="LOW:HIGH", help="Interval of the scan variable."),
             click.option("--entry", metavar="PATH", help="NXentry or NXdata to read."),
@@ -38,6 +38,28 @@ def input_options(command: Command) -> Command:
             click.option("--skip-bad", is_flag=True, help="Drop temperatures that cannot be used."),
             click.option(
                 "--memory-limit", metavar="8GiB", help="Memory to stay within [half of what is free]."
+            ),
+        ),
+    )
+
+
+def second_pass_options(command: Command) -> Command:
+    """Clusters of an earlier run that are clustered again."""
+    return _apply(
+        command,
+        (
+            click.option(
+                "--from",
+                "from_run",
+                metavar="RUN",
+                help="Cluster some clusters of this run again; INPUT may be left out.",
+            ),
+            click.option("--keep", metavar="2,3", help="Its clusters that are kept."),
+            click.option("--drop", metavar="1,4", help="Its clusters that are left out."),
+            click.option(
+                "--auto-refine",
+                is_flag=True,
+                help="Two passes: noise and thermal diffuse scattering are left out of the second.",
             ),
         ),
     )

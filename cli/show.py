@@ -56,10 +56,18 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     if found is not None and found.cutoff < float("inf"):
         cutoffs.append(f"chi-square > {found.cutoff:.1f}")
     cutoff = f"{' or '.join(cutoffs)}   " if cutoffs else ""
+    lineage = run.process["lineage"]
+    source = (f"threshold {run.threshold.method}", f"{cutoff}{kept}, {left}")
+    if lineage:
+        numbers = ", ".join(map(str, lineage[-1]["kept"]))
+        source = (
+            "second pass",
+            f"clusters {numbers} of {lineage[-1]['n_clusters']} in {lineage[-1]['run']}: {kept}",
+        )
     ended = "converged" if mixture.converged else "NOT converged"
     return [
         (name, f"{span}   {axes} = {shape} voxels   {size}"),
-        (f"threshold {run.threshold.method}", f"{cutoff}{kept}, {left}"),
+        source,
         (f"mode {run.mode}", run.mode_reason),
         (
             f"{len(run.clusters)} clusters",

@@ -14,14 +14,14 @@ from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, FittedMixture, PeakTable
 from xtec.core.shards import Shards
 from xtec.core.types import ClusterMap, FloatArray, Mode, Rescale
-from xtec.io import Series, open_series
+from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.mixture import EMState, GaussianMixture, MixtureConfig, Trajectories
 from xtec.mixture.smoothed import Placed
 from xtec.mixture.smoothing import Neighbourhood
-from xtec.order_parameter import cluster_curves
+from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec.peaks import PeakSums
 from xtec.preprocess import MaskRules, parse_threshold
 from xtec_pipelines.averaged import AveragedPeaks
@@ -35,6 +35,7 @@ from xtec_pipelines.plan import plan_run
 from xtec_pipelines.readers import close_readers
 from xtec_pipelines.reading import Members, number_clusters, summarise
 from xtec_pipelines.run_folder import write_run
+from xtec_pipelines.second_pass import FIRST_PASS, Parent, load_parent, take
 from xtec_pipelines.smoothing import make_neighbourhood
 from xtec_pipelines.voxels import Labelled, Voxels
 from xtec_pipelines.workers import open_workers
@@ -53,6 +54,8 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
     """
     progress = progress or Progress()
     folder = Path(config.output)
+    if config.auto_refine:
+        return _refined(config, progress)
     with logbook() as book:
         began = now()
         region, temperatures = config.bounds
@@ -63,14 +66,37 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
                 config.inputs, region=region, temperatures=temperatures, options=config.open_options
             )
         check_output(folder, series.inputs, force=config.force, resume=config.resume)
-        run = _compute(series, config, progress)
+        parent = load_parent(config, series) if config.from_run else None
+        run = _compute(series, config, progress, parent)
         process = _process(series, config, progress, began, book.warnings)
+        process["lineage"] = parent.lineage if parent else []
         run = ClusterRun(**{**vars(run), "process": process, "warnings": tuple(book.warnings)})
         write_run(folder, run, config, book.lines, progress)
     return run
 
 
-def _compute(series: Series, config: ClusterConfig, progress: Progress) -> ClusterRun:
+def _refined(config: ClusterConfig, progress: Progress) -> ClusterRun:
+    """A first pass in a folder of its own, and a second one without what tells nothing of order."""
+    folder = Path(config.output)
+    check_output(folder, [Path(item) for item in config.inputs], force=config.force, resume=config.resume)
+    first = config.model_copy(update={"auto_refine": False, "output": str(folder / FIRST_PASS)})
+    if not (config.resume and (folder / FIRST_PASS / "summary.json").exists()):
+        run_cluster(first, progress)
+    reasons = reasons_to_drop(read_curves(folder / FIRST_PASS))
+    for number, reason in reasons.items():
+        logger.info("cluster %d of the first pass is left out: %s", number, reason)
+    second = first.model_copy(
+        update={
+            "output": config.output,
+            "from_run": first.output,
+            "drop": tuple(reasons),
+            "force": not config.resume,
+        }
+    )
+    return run_cluster(second, progress)
+
+
+def _compute(series: Series, config: ClusterConfig, progress: Progress, parent: Parent | None) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
     with Journal.open(series, config) as journal:
         plan = plan_run(
@@ -94,8 +120,14 @@ def _compute(series: Series, config: ClusterConfig, progress: Progress) -> Clust
                         scratch=journal.scratch,
                     )
                 )
-            kept = ingest(series, ingest_options(config), workers, plan.shards, progress, journal.remember)
-            _note_threshold(kept)
+            if parent is not None:
+                rules = ingest_options(config).rules
+                kept = take(series, parent, rules, workers, plan.shards, progress)
+            else:
+                kept = ingest(
+                    series, ingest_options(config), workers, plan.shards, progress, journal.remember
+                )
+                _note_threshold(kept)
             return cluster_kept(series, kept, config, progress, journal)
 
 

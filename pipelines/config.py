@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from xtec.core.axes import Region, parse_interval, parse_region
 from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
@@ -62,6 +62,10 @@ class ClusterConfig(InputConfig):
     """Everything that decides the result of ``xtec cluster``, and where it goes."""
 
     output: str
+    from_run: str | None = None
+    keep: tuple[int, ...] | None = None
+    drop: tuple[int, ...] | None = None
+    auto_refine: bool = False
     mode: Mode = Mode.AUTO
     clusters: int = Field(default=4, ge=1, le=1000)
     rescale: Rescale = Rescale.MEAN
@@ -93,10 +97,21 @@ class ClusterConfig(InputConfig):
     def _known_scheduler(cls, value: str) -> str:
         return parse_scheduler(value)
 
-    @field_validator("unit_cell", mode="before")
+    @field_validator("unit_cell", "keep", "drop", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _second_pass(self) -> ClusterConfig:
+        chosen = [name for name in ("keep", "drop") if getattr(self, name) is not None]
+        if self.from_run is None and chosen:
+            raise ConfigError(f"--{chosen[0]} needs the run whose clusters are meant", hint="--from RUN")
+        if self.from_run is not None and len(chosen) != 1:
+            raise ConfigError("which clusters of the earlier run?", hint="--keep 2,3 or --drop 1")
+        if self.from_run is not None and self.auto_refine:
+            raise ConfigError("--auto-refine chooses the clusters itself", hint="leave --from out")
+        return self
 
     @field_validator("threshold", mode="before")
     @classmethod
@@ -114,22 +129,33 @@ def make_config(values: dict[str, Any]) -> ClusterConfig:
         Names every field that is wrong, and how.
     """
     try:
-        config = ClusterConfig(**values)
+        config = ClusterConfig(**_inherited(values))
     except ValidationError as error:
         raise ConfigError("; ".join(_problem(one) for one in error.errors())) from None
     _ = config.bounds, config.memory_bytes
     return config
 
 
+def _inherited(values: dict[str, Any]) -> dict[str, Any]:
+    """Without inputs of its own, a second pass has those of the run it starts from, with the same bounds."""
+    if not values.get("from_run") or values.get("inputs"):
+        return values
+    earlier = load_recipe(Path(values["from_run"]) / "run.toml")
+    same = earlier.model_dump(include=set(InputConfig.model_fields) - {"memory_limit"})
+    return {**values, **{name: value for name, value in same.items() if not values.get(name)}}
+
+
 def _problem(one: Any) -> str:
     """One complaint of pydantic in a person's words."""
+    original = one.get("ctx", {}).get("error")
+    if isinstance(original, XtecError) and not one["loc"]:
+        return f"{original.what} ({original.hint})"
     name, value = ".".join(map(str, one["loc"])), one["input"]
     if one["type"] == "extra_forbidden":
         close = get_close_matches(name, ClusterConfig.model_fields, 1)
         return f"{name}: there is no such option" + (f" ({close[0]}?)" if close else "")
     if one["type"] == "missing":
         return f"{name}: missing"
-    original = one.get("ctx", {}).get("error")
     if isinstance(original, XtecError):
         return f"{name}: {original.what} ({original.hint})"
     return f"{name}: {value!r}: {one['msg'][0].lower()}{one['msg'][1:]}"
@@ -165,4 +191,6 @@ def dump_recipe(config: ClusterConfig) -> str:
     values = config.model_dump(mode="json", exclude_none=True, exclude={"force", "resume"})
     values["inputs"] = [os.path.abspath(item) for item in config.inputs]
     values["output"] = os.path.abspath(config.output)
+    if config.from_run is not None:
+        values["from_run"] = os.path.abspath(config.from_run)
     return tomli_w.dumps({"command": "cluster", **values})

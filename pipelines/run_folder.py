@@ -69,6 +69,7 @@ def summary(run: ClusterRun) -> dict[str, Any]:
             }
             for cluster in run.clusters
         ],
+        "lineage": list(run.process["lineage"]),
         "dropped": list(run.process["dropped"]),
         "timings": {f"{stage} (s)": seconds for stage, seconds in run.process["timings"].items()},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ from xtec_cli.options import (
     input_options,
     mixture_options,
     output_options,
+    second_pass_options,
     work_options,
 )
 from xtec_cli.settings import Settings, global_options
 
 
 @click.command("cluster")
-@input_options
+@partial(input_options, inputs_required=False)
 @output_options
+@second_pass_options
 @cluster_options
 @mixture_options
 @work_options
@@ -34,9 +37,12 @@ def cluster(settings: Settings, **values: Any) -> None:
     \b
     xtec cluster srn0_XTEC.nxs -o runs/srn0 --region "L=0:1,K=-10:10,H=-15:15"
     xtec cluster nxrefine/SrRhSn/cubic -o runs/cubic -k 3 --mode s
+    xtec cluster --from runs/cubic --keep 1,2 -o runs/cubic-2
     """
     from xtec_pipelines.config import make_config
 
+    if not values["inputs"] and not values["from_run"]:
+        raise click.UsageError("Missing argument 'INPUT...'.")
     run_and_show(settings, make_config(values))
 
 

@@ -2,7 +2,7 @@
 
 from xtec.io.open import OpenOptions, open_series
 from xtec.io.results import write_results
-from xtec.io.run_folder import open_run
+from xtec.io.run_folder import open_run, read_curves
 from xtec.io.series import Dropped, Series
 
-__all__ = ["Dropped", "OpenOptions", "Series", "open_run", "open_series", "write_results"]
+__all__ = ["Dropped", "OpenOptions", "Series", "open_run", "open_series", "read_curves", "write_results"]

@@ -214,6 +214,8 @@ def _write_process(entry: h5py.Group, process: Mapping[str, Any]) -> None:
     inputs = new_group(group, "inputs", "NXcollection")
     for number, source in enumerate(process["inputs"], start=1):
         write_parameters(inputs, f"input_{number:04d}", source)
+    for number, ancestor in enumerate(process["lineage"], start=1):
+        write_parameters(group, f"pass_{number}", ancestor)
     dropped = process["dropped"]
     if dropped:
         write_parameters(

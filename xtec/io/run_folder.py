@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xtec.core.axes import Axis
 from xtec.core.errors import InputError, OutputError, SeriesNotFoundError
+from xtec.core.types import ClusterCurves
 from xtec.io.hdf5 import open_hdf5, read_text
 
 if TYPE_CHECKING:
@@ -110,10 +112,39 @@ def open_run(path: str | Path) -> xarray.DataTree:
             "peaks",
             "mixture",
             "threshold",
+            "noise",
         )
         tree = {name: _dataset(entry[name], file_path) for name in names if name in entry}
         attributes = {"title": read_text(entry["title"][()]), "sample": read_text(entry["sample/name"][()])}
     return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attributes), **tree}, name=path.name)
+
+
+def read_curves(path: str | Path) -> ClusterCurves:
+    """Read what the clusters of a run do over the scan.
+
+    Parameters
+    ----------
+    path : str or Path
+        The run folder.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If there are no results.
+    InputError
+        If they are not of ours.
+    """
+    tree = open_run(path)
+    raw, rescaled = tree["average_intensity"], tree["trajectories"]
+    names = [f"cluster_{number}" for number in range(1, len(raw.data_vars) // 2 + 1)]
+    scan = next(iter(raw.coords.values()))
+    columns = [
+        np.stack([np.asarray(group[name + ending].values) for name in names])
+        for group in (rescaled, raw)
+        for ending in ("", "_errors")
+    ]
+    axis = Axis(str(scan.name), np.asarray(scan.values), str(scan.attrs.get("units", "")))
+    return ClusterCurves(axis, *columns)
 
 
 def _dataset(group: h5py.Group, path: Path) -> xarray.Dataset:

@@ -27,6 +27,9 @@ _METHODS = {
     "simple": "mean + 2 standard deviations",
     "value": "given by the user",
     "none": "none",
+    "run": "of an earlier run",
+    "kl+significance": "Kullback-Leibler, or significant variation",
+    "significance": "significant variation",
 }
 
 
@@ -154,7 +157,7 @@ def _words(threshold: BackgroundThreshold, counts: VoxelCounts) -> str:
     first = (
         f"cutoff ln I = {threshold.cutoff:.3f} ({method})"
         if np.isfinite(threshold.cutoff)
-        else "no threshold"
+        else ("no threshold" if threshold.method == "none" else f"no cutoff ({method})")
     )
     return f"{first}\n" + "; ".join([kept, *lost])
 
