@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, FittedMixture, PeakTable
-from xtec.core.shards import Shards
-from xtec.core.types import ClusterMap, FloatArray, Mode, Rescale
+from xtec.core.types import ClusterMap, Mode, Rescale
 from xtec.io import Series, open_series
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
-from xtec.mixture import EMState, GaussianMixture, MixtureConfig, Trajectories
+from xtec.mixture import Blocks, EMState, GaussianMixture, MixtureConfig, Trajectories
 from xtec.order_parameter import cluster_curves
 from xtec.peaks import PeakSums
 from xtec.preprocess import MaskRules, parse_threshold
@@ -28,6 +27,7 @@ from xtec_pipelines.ingest import IngestOptions, KeptTrajectories, ingest
 from xtec_pipelines.journal import Journal
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.modes import ModeChoice, choose_mode
+from xtec_pipelines.noise import count_scale
 from xtec_pipelines.plan import plan_run
 from xtec_pipelines.readers import close_readers
 from xtec_pipelines.reading import Members, number_clusters, summarise
@@ -128,11 +128,12 @@ def cluster_kept(
     journal: Journal | None = None,
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
+    noise = count_scale(config, kept, series.scan)
     with progress.stage("peaks"):
         choice = choose_mode(config.mode, kept, series, config.clusters)
     logger.info("mode %s: %s", choice.mode, choice.reason)
     if choice.mode is Mode.PEAKS and choice.peaks is not None:
-        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std)
+        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise)
         mixture = _fit(peaks.trajectories, config, progress, journal)
         with progress.stage("label"):
             labelled, peak_label = peaks.label(mixture)
@@ -140,7 +141,7 @@ def cluster_kept(
     else:
         with progress.stage("rescale"):
             shards = kept.shards if choice.peaks is None else choice.peaks.shards
-            voxels = Voxels(shards, config.rescale, config.min_std)
+            voxels = Voxels(shards, config.rescale, config.min_std, noise)
         mixture = _fit(voxels.trajectories, config, progress, journal)
         with progress.stage("label"):
             labelled, table = voxels.label(mixture), None
@@ -148,7 +149,7 @@ def cluster_kept(
 
 
 def _fit(
-    trajectories: FloatArray | Shards[FloatArray],
+    trajectories: Blocks,
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None,
@@ -172,7 +173,7 @@ def _fit(
             if save is not None:
                 save(state)
 
-        data = Trajectories(trajectories)
+        data = Trajectories(trajectories, None if config.noise == "none" else config.rescale)
         state = None if journal is None else journal.mixture()
         if state is None:
             # A pending longer step cannot be saved: neither this run nor one resumed from here takes it.

@@ -70,6 +70,8 @@ class ClusterConfig(InputConfig):
     min_std: float = Field(default=0.0, ge=0)
     covariance: CovarianceType = CovarianceType.DIAG
     em: Updates = Updates.BATCH
+    noise: Literal["none", "poisson"] = "none"
+    counts_per_unit: float | None = Field(default=None, gt=0)
     n_init: int = Field(default=24, ge=1)
     seed: int = Field(default=0, ge=0)
     max_iter: int = Field(default=1000, ge=1)
@@ -107,6 +109,11 @@ def make_config(values: dict[str, Any]) -> ClusterConfig:
     except ValidationError as error:
         raise ConfigError("; ".join(_problem(one) for one in error.errors())) from None
     _ = config.bounds, config.memory_bytes
+    if config.noise != "none" and config.covariance in (CovarianceType.FULL, CovarianceType.TIED):
+        raise ConfigError(
+            f"noise: {config.noise} cannot be told from {config.covariance} covariances",
+            hint="--covariance diag, or --noise none",
+        )
     return config
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from xtec.core.errors import NothingToClusterError
 from xtec.core.shards import PartOf, Record, Shards
 from xtec.core.types import Float64Array, FloatArray, Rescale
-from xtec.mixture import GaussianMixture, Labeller
+from xtec.mixture import Blocks, GaussianMixture, Labeller, Noisy
 from xtec.order_parameter import ClusterMoments
-from xtec.preprocess import Rescaled, rescale, varying
+from xtec.preprocess import CountScale, Rescaled, noise_of_rescaled, rescale, varying
 from xtec_pipelines.ingest import Kept
 
 logger = logging.getLogger(__name__)
@@ -67,14 +67,19 @@ class Labelled(Record):
 
 @dataclass(frozen=True)
 class _Scaled(Record):
-    """Rescaled trajectories of one shard; the fields of `Rescaled` with the voxels' index."""
+    """Rescaled trajectories of one shard; the fields of `Rescaled` with the voxels' index and their noise."""
 
     index: NDArray[np.int64]
     rows: NDArray[np.float32]
     scale: NDArray[np.float32]
     offset: NDArray[np.float32]
     brightness: NDArray[np.float32]
+    noise: NDArray[np.float32]
     n_quiet: int
+
+    @property
+    def noisy(self) -> Noisy:
+        return Noisy(self.rows, self.noise)
 
 
 class Voxels:
@@ -87,6 +92,8 @@ class Voxels:
     how : Rescale
     min_std : float
         Trajectories that vary less are left out.
+    noise : CountScale, optional
+        Has the noise of each trajectory go with it.
 
     Attributes
     ----------
@@ -99,20 +106,23 @@ class Voxels:
         If none varies enough.
     """
 
-    def __init__(self, kept: Shards[Kept], how: Rescale, min_std: float) -> None:
+    def __init__(
+        self, kept: Shards[Kept], how: Rescale, min_std: float, noise: CountScale | None = None
+    ) -> None:
         self.how = how
-        self._shards = kept.derive(_Scale(how, min_std))
+        self._part = attrgetter("rows" if noise is None else "noisy")
+        self._shards = kept.derive(_Scale(how, min_std, noise))
         self.n, n_quiet = (int(one) for one in np.sum(list(self._shards.map(_sizes)), axis=0))
         note_quiet(n_quiet, self.n + n_quiet)
 
     @property
-    def trajectories(self) -> Shards[FloatArray]:
+    def trajectories(self) -> Blocks:
         """What is clustered."""
-        return PartOf(self._shards, attrgetter("rows"))
+        return PartOf(self._shards, self._part)
 
     def label(self, mixture: GaussianMixture) -> Labelled:
         """Labels of all voxels."""
-        work = _Label(Labeller(mixture.parameters), self.how)
+        work = _Label(Labeller(mixture.parameters, mixture.noise), self._part, self.how)
         return Labelled.joined(self._shards.map(work), self.n)
 
 
@@ -158,6 +168,7 @@ class _Scale:
 
     how: Rescale
     min_std: float
+    noise: CountScale | None
 
     def __call__(self, kept: Kept) -> _Scaled:
         brightness: Float64Array = kept.intensity.mean(axis=1, dtype=np.float64)
@@ -168,6 +179,9 @@ class _Scale:
             rescaled.scale,
             rescaled.offset,
             brightness[loud].astype(np.float32),
+            np.empty(0, np.float32)
+            if self.noise is None
+            else noise_of_rescaled(self.noise, brightness[loud], rescaled),
             kept.index.size - loud.size,
         )
 
@@ -177,10 +191,11 @@ class _Label:
     """Labels the voxels of a shard."""
 
     component_of: Labeller
+    part: Callable[[_Scaled], Any]
     how: Rescale
 
     def __call__(self, shard: _Scaled) -> Labelled:
-        component, probability = self.component_of(shard.rows)
+        component, probability = self.component_of(self.part(shard))
         label, k = component + np.int16(1), self.component_of.parameters.n_components
         intensity = Rescaled(shard.rows, shard.scale, shard.offset, self.how).intensity()
         return Labelled(

@@ -18,6 +18,7 @@ from xtec.core.types import CovarianceType, Float64Array
 from xtec.mixture.covariance import estimate, log_densities
 from xtec.mixture.fused import FusedModel
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
+from xtec.mixture.noisy import NoisyModel
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.squarem import extrapolate
 from xtec.mixture.trajectories import Trajectories, centred_rows
@@ -66,6 +67,9 @@ def expect(data: Trajectories, parameters: MixtureParameters, *, full: bool | No
     """
     needs_full = has_full_scatter(parameters.covariance_type)
     full = needs_full if full is None else full
+    if data.noise is not None:
+        behind = NoisyModel(parameters, data.frame, data.dtype, data.noise)
+        return Expectation(*behind.expectation(np.asarray(sum(data.map(behind.sums))), data.n))
     if data.compiled and not (full or needs_full):
         model = FusedModel(parameters, data.frame, data.dtype)
         return Expectation(*model.expectation(np.asarray(sum(data.map(model.sums))), data.n))
@@ -112,6 +116,11 @@ class PlainModel:
         """Responsibilities of a block, shape (n, K)."""
         parts = [responsibilities(rows, self._centred)[0] for rows in centred_rows(block, self.centre)]
         return np.concatenate([np.empty((0, self.parameters.n_components)), *parts])
+
+    def log_likelihoods(self, block: Any) -> Float64Array:
+        """ln density of each trajectory of a block, shape (n,)."""
+        parts = [responsibilities(rows, self._centred)[1] for rows in centred_rows(block, self.centre)]
+        return np.concatenate([np.empty(0), *parts])
 
     def least_likely(self, block: Any) -> tuple[float, Float64Array]:
         """Lowest ln density in a block, and the trajectory that has it."""
@@ -221,6 +230,23 @@ def _iterate(
     ), there
 
 
+def log_likelihoods(data: Trajectories, parameters: MixtureParameters) -> Float64Array:
+    """ln density of each trajectory, shape (n,)."""
+    if data.noise is None:
+        return np.concatenate(list(data.map(PlainModel(parameters, data.mean).log_likelihoods)))
+    model = NoisyModel(parameters, data.frame, data.dtype, data.noise)
+    return np.concatenate([density for _, density in data.map(model.shares)])
+
+
+def _least_likely(
+    data: Trajectories, parameters: MixtureParameters
+) -> Callable[[Any], tuple[float, Float64Array]]:
+    """Finds the least likely trajectory of a block."""
+    if data.noise is None:
+        return PlainModel(parameters, data.mean).least_likely
+    return NoisyModel(parameters, data.frame, data.dtype, data.noise).least_likely
+
+
 def recast(
     data: Trajectories, parameters: MixtureParameters, covariance_type: CovarianceType
 ) -> MixtureParameters:
@@ -243,8 +269,10 @@ def maximise(
     mean[empty], weight[empty] = previous.means[empty], _EMPTY
     if reseed:
         first = int(np.flatnonzero(empty)[0])
-        found = data.map(PlainModel(previous, data.mean).least_likely)
-        mean[first], weight[first] = min(found, key=lambda one: one[0])[1], 1.0
+        mean[first], weight[first] = (
+            min(data.map(_least_likely(data, previous)), key=lambda one: one[0])[1],
+            1.0,
+        )
         logger.info("component %d ran empty and was started anew", first + 1)
     spread = data.variance if scatter.ndim == 2 else np.diag(data.variance)
     scatter[empty] = np.multiply.outer(weight[empty], spread)

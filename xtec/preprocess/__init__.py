@@ -1,7 +1,7 @@
 """From intensities to trajectories worth clustering: masks, background threshold, rescaling."""
 
 from xtec.preprocess.background import find_threshold, parse_threshold
-from xtec.preprocess.counting import CountScale
+from xtec.preprocess.counting import CountScale, noise_of_rescaled, scatter_about_neighbours
 from xtec.preprocess.masking import MaskRules, usable_voxels
 from xtec.preprocess.rescaling import Rescaled, rescale, varying
 from xtec.preprocess.statistics import VoxelSums
@@ -12,8 +12,10 @@ __all__ = [
     "Rescaled",
     "VoxelSums",
     "find_threshold",
+    "noise_of_rescaled",
     "parse_threshold",
     "rescale",
+    "scatter_about_neighbours",
     "usable_voxels",
     "varying",
 ]
