@@ -105,7 +105,7 @@ def cluster_options(command: Command) -> Command:
                 "--counts-per-unit",
                 type=float,
                 metavar="X",
-                help="Counts in a unit of intensity [from the data].",
+                help="Counts in a unit of intensity, for the noise [told by the data].",
             ),
             click.option("--n-init", type=int, default=24, show_default=True, help="Starts that are tried."),
             click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer."),

@@ -269,10 +269,8 @@ def maximise(
     mean[empty], weight[empty] = previous.means[empty], _EMPTY
     if reseed:
         first = int(np.flatnonzero(empty)[0])
-        mean[first], weight[first] = (
-            min(data.map(_least_likely(data, previous)), key=lambda one: one[0])[1],
-            1.0,
-        )
+        found = data.map(_least_likely(data, previous))
+        mean[first], weight[first] = min(found, key=lambda one: one[0])[1], 1.0
         logger.info("component %d ran empty and was started anew", first + 1)
     spread = data.variance if scatter.ndim == 2 else np.diag(data.variance)
     scatter[empty] = np.multiply.outer(weight[empty], spread)

@@ -43,8 +43,8 @@ def shape_of_noise(means: Float64Array, how: Rescale) -> Float64Array:
     """How the noise of a component's trajectories goes with temperature.
 
     Counting noise follows the intensity expected: that of the component's mean, for a trajectory's own would
-    make low fluctuations look certain. A trajectory is compared with its own mean, which has noise too; so the
-    rescaled one has a little less than the intensity.
+    make low fluctuations look certain. A trajectory is divided by its own mean, which has the same noise in
+    it; so there is a little less in the quotient.
 
     Parameters
     ----------

@@ -104,28 +104,30 @@ def _log_densities(
 def _moments(
     tile: FloatArray, noise: FloatArray, share: FloatArray, model: FloatArray, sums: Float64Array
 ) -> None:
-    """Add the moments of what is behind the noise about a component's mean."""
-    n_features, zero, one = tile.shape[0], tile.dtype.type(0), tile.dtype.type(1)
-    variance, factor, mean = model[0], model[1], model[2]
-    for t in range(0, n_features, 2):
-        x0, x1 = tile[t], tile[t + 1]
-        s0, s1, f0, f1, m0, m1 = variance[t], variance[t + 1], factor[t], factor[t + 1], mean[t], mean[t + 1]
-        a0 = a1 = b0 = b1 = zero
+    """Add what the M step wants of a component, with w the part of a step from its mean that is not noise.
+
+    Of w, w step, w^2, w^2 step, and of the mean square of what is behind the noise.
+    """
+    n_features, zero = tile.shape[0], tile.dtype.type(0)
+    for t in range(n_features):
+        x, variance, factor, mean = tile[t], model[0, t], model[1, t], model[2, t]
+        a = b = c = d = e = zero
         for i in range(ROWS):
-            v0, v1 = noise[i] * f0, noise[i] * f1
-            t0, t1 = s0 + v0, s1 + v1
-            inverse = one / (t0 * t1)
-            kept0, kept1 = s0 * t1 * inverse, s1 * t0 * inverse
-            step0, step1 = kept0 * (x0[i] - m0), kept1 * (x1[i] - m1)
-            part0, part1 = share[i] * step0, share[i] * step1
-            a0 += part0
-            a1 += part1
-            b0 += part0 * step0 + share[i] * kept0 * v0
-            b1 += part1 * step1 + share[i] * kept1 * v1
-        sums[1 + t] += a0
-        sums[2 + t] += a1
-        sums[1 + n_features + t] += b0
-        sums[2 + n_features + t] += b1
+            v = noise[i] * factor
+            w = variance / (variance + v)
+            part, step = share[i] * w, x[i] - mean
+            kept = part * w
+            moved = kept * step
+            a += part
+            b += part * step
+            c += kept
+            d += moved
+            e += moved * step + part * v
+        sums[1 + t] += a
+        sums[1 + n_features + t] += b
+        sums[1 + 2 * n_features + t] += c
+        sums[1 + 3 * n_features + t] += d
+        sums[1 + 4 * n_features + t] += e
 
 
 @compiled_sums
@@ -153,7 +155,7 @@ def sum_tiles(
         In the frame: variance, variance for a noise of one, mean.
     constant : array, shape (K',)
         ln of weight and of what does not depend on noise, less the highest of them.
-    sums : array, shape (K'+1, 2T'+1), float64
+    sums : array, shape (K'+1, 5T'+1), float64
     """
     n_components, n_features = model.shape[1:]
     tile = np.zeros((n_features, ROWS), model.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
@@ -68,11 +69,12 @@ class CountScale:
         """Variance over mean at some mean intensities: linear between logarithms, flat outside."""
         with np.errstate(divide="ignore", invalid="ignore"):
             at = np.log(np.maximum(mean, self.intensity[0]))
-        return np.exp(np.interp(at, np.log(self.intensity), np.log(self.scale)))
+        scale: Float64Array = np.exp(np.interp(at, np.log(self.intensity), np.log(self.scale)))
+        return scale
 
 
 def scatter_about_neighbours(intensity: Float64Array, scan: Float64Array) -> Float64Array:
-    """Variance of the noise of each trajectory, from how far intensities lie off the line between their neighbours.
+    """Variance of each trajectory's noise, by how far intensities lie off the line between their neighbours.
 
     What goes smoothly with temperature hardly adds to it, unlike to the variance over temperature.
 
@@ -92,7 +94,7 @@ def scatter_about_neighbours(intensity: Float64Array, scan: Float64Array) -> Flo
 
 
 def noise_of_rescaled(
-    scale: CountScale, mean: Float64Array, rescaled: Rescaled, size: Float64Array | float = 1.0
+    scale: CountScale, mean: Float64Array, rescaled: Rescaled[Any], size: Float64Array | float = 1.0
 ) -> FloatArray:
     """Variance of the counting noise of rescaled trajectories, where the intensity is its own mean.
 
