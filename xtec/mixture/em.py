@@ -177,7 +177,8 @@ def run_em(
 ) -> EMState:
     """Iterate E and M steps until the mean log-likelihood gains less than `tol` in an iteration.
 
-    The likelihood never falls, except where an empty component is started anew.
+    The likelihood never falls, except where an empty component is started anew, and behind noise that goes
+    with the means: there a fall counts as a gain does.
 
     Parameters
     ----------
@@ -220,6 +221,8 @@ def _iterate(
                 return EMState(longer, (*state.history, there.log_likelihood), state.n_reseeded), there
     there = expect(data, plain)
     gain = there.log_likelihood - expectation.log_likelihood
+    if data.noise is not None:
+        gain = abs(gain)  # noise follows the means: the likelihood may fall on the way to where they settle
     heading = accelerate and state.before is None and not fresh and tol <= gain < _CALM
     return EMState(
         parameters=plain,

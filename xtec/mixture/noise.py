@@ -10,6 +10,10 @@ import numpy as np
 from xtec.core.shards import Record
 from xtec.core.types import Float64Array, FloatArray, Rescale
 
+_DARKEST = 0.1
+"""Least intensity expected, over its mean: where none is expected, trajectories without a single count would be
+certain beyond measure, and a component of such is always found."""
+
 
 @dataclass(frozen=True)
 class Noisy(Record):
@@ -60,12 +64,17 @@ def shape_of_noise(means: Float64Array, how: Rescale) -> Float64Array:
     """
     t = means.shape[1]
     if how is Rescale.NONE:
-        return np.maximum(means, 0.0)
+        return np.maximum(means, _DARKEST * means.mean(axis=1, keepdims=True))
     if how is Rescale.MEAN:
-        expected = np.clip(1 + means, 0.0, t)
+        expected = _bounded(1 + means)
         return np.asarray(expected * (1 - expected / t))
     if how is Rescale.LOG_MEAN:
-        relative = np.exp(means.min(axis=1, keepdims=True) - means)
-        inverse = relative * (1 / relative).mean(axis=1, keepdims=True)
+        growth = np.exp(means - means.max(axis=1, keepdims=True))
+        inverse = 1 / _bounded(growth / growth.mean(axis=1, keepdims=True))
         return np.asarray(inverse * (1 - 2 / t) + inverse.mean(axis=1, keepdims=True) / t)
     return np.full(means.shape, 1 - 1 / t)
+
+
+def _bounded(expected: Float64Array) -> Float64Array:
+    """Intensities over their mean, none of them near zero or so high that nothing is left for the others."""
+    return np.clip(expected, _DARKEST, max(0.5 * expected.shape[1], 1.0))
