@@ -11,8 +11,8 @@ from xtec.core.shards import Record
 from xtec.core.types import Float64Array, FloatArray, Rescale
 
 _DARKEST = 0.1
-"""Least intensity expected, over its mean. Where none is, trajectories without a count would be certain beyond
-measure, and a component of such is always found."""
+"""Least intensity expected, over its mean. Where none is, trajectories without a count would be certain
+beyond measure, and a component of such is always found."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def shape_of_noise(means: Float64Array, how: Rescale) -> Float64Array:
     """
     t = means.shape[1]
     if how is Rescale.NONE:
-        return np.maximum(means, _DARKEST * np.abs(means).mean(axis=1, keepdims=True))
+        return np.asarray(np.maximum(means, _DARKEST * np.abs(means).mean(axis=1, keepdims=True)))
     if how is Rescale.MEAN:
         expected = _bounded(1 + means)
         return np.asarray(expected * (1 - expected / t))
