@@ -43,6 +43,24 @@ def input_options(command: Command, *, inputs_required: bool = True) -> Command:
     )
 
 
+_NOISE = (
+    click.option(
+        "--noise",
+        type=click.Choice(["none", "poisson"]),
+        default="none",
+        show_default=True,
+        help="poisson: the mixture knows of each trajectory's counting noise.",
+    ),
+    click.option(
+        "--counts-per-unit",
+        type=float,
+        metavar="X",
+        help="Counts in a unit of intensity, for the noise [told by the data].",
+    ),
+)
+"""What the mixture knows of counting noise."""
+
+
 def second_pass_options(command: Command) -> Command:
     """Clusters of an earlier run that are clustered again."""
     return _apply(
@@ -139,6 +157,7 @@ def mixture_options(command: Command) -> Command:
                 show_default=True,
                 help="stepwise moves the mixture after every few trajectories, before it iterates over all.",
             ),
+            *_NOISE,
             click.option("--n-init", type=int, default=24, show_default=True, help="Starts that are tried."),
             click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer."),
             click.option("--max-iter", type=int, default=1000, show_default=True, help="Iterations at most."),

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from xtec.core.axes import Axis
 from xtec.core.chunking import rim
 from xtec.core.shards import Shards
-from xtec.core.types import Float64Array, FloatArray, Rescale
-from xtec.mixture import GaussianMixture
+from xtec.core.types import Float64Array, Rescale
+from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.order_parameter import ClusterMoments
 from xtec.peaks import PeakSums, ShardPeaks, connect, unite
+from xtec.preprocess import CountScale, noise_of_rescaled
 from xtec_pipelines.holding import Kept
 from xtec_pipelines.ingest import KeptTrajectories
 from xtec_pipelines.plan import ShardPlan
@@ -71,6 +72,8 @@ class AveragedPeaks:
     how : Rescale
     min_std : float
         Peaks that vary less are left out, with their voxels.
+    noise : CountScale, optional
+        Has the noise of each mean trajectory go with it.
 
     Raises
     ------
@@ -78,11 +81,15 @@ class AveragedPeaks:
         If none varies enough.
     """
 
-    def __init__(self, peaks: Peaks, how: Rescale, min_std: float) -> None:
+    def __init__(self, peaks: Peaks, how: Rescale, min_std: float, noise: CountScale | None = None) -> None:
         self.peaks = peaks
         rescaled, self._loud = loud_enough(peaks.sums.mean, how, min_std)
         note_quiet(len(peaks.sums) - self._loud.size, len(peaks.sums))
-        self.trajectories: FloatArray = rescaled.rows
+        self._rows = rescaled.rows
+        self.trajectories: Blocks = rescaled.rows
+        if noise is not None:
+            mean, size = peaks.sums.mean.mean(axis=1)[self._loud], peaks.sums.size[self._loud]
+            self.trajectories = Noisy(rescaled.rows, noise_of_rescaled(noise, mean, rescaled, size))
 
     def label(self, mixture: GaussianMixture) -> tuple[Labelled, NDArray[np.int16]]:
         """Labels of all voxels; and of all peaks, shape (P,), 0 where one was left out."""
@@ -93,7 +100,7 @@ class AveragedPeaks:
         numbers = self.peaks.numbers
         work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k)
         labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
-        moments = ClusterMoments.of(self.trajectories, label[self._loud], k)
+        moments = ClusterMoments.of(self._rows, label[self._loud], k)
         return replace(labelled, rescaled=moments), label
 
 

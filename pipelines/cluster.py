@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, FittedMixture, PeakTable
 from xtec.core.shards import Shards
-from xtec.core.types import ClusterMap, FloatArray, Mode, Rescale
+from xtec.core.types import ClusterMap, Mode, Rescale
 from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
-from xtec.mixture import EMState, GaussianMixture, MixtureConfig, Trajectories
+from xtec.mixture import Blocks, EMState, GaussianMixture, MixtureConfig, Trajectories
 from xtec.mixture.smoothed import Placed
 from xtec.mixture.smoothing import Neighbourhood
 from xtec.order_parameter import cluster_curves, reasons_to_drop
@@ -31,6 +31,7 @@ from xtec_pipelines.ingest import KeptTrajectories, ingest
 from xtec_pipelines.journal import Journal
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.modes import ModeChoice, choose_mode
+from xtec_pipelines.noise import count_scale
 from xtec_pipelines.plan import plan_run
 from xtec_pipelines.readers import close_readers
 from xtec_pipelines.reading import Members, number_clusters, summarise
@@ -172,11 +173,12 @@ def cluster_kept(
     journal: Journal | None = None,
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
+    noise = count_scale(config, kept, series.scan)
     with progress.stage("peaks"):
         choice = choose_mode(config.mode, kept, series, config.clusters)
     logger.info("mode %s: %s", choice.mode, choice.reason)
     if choice.mode is Mode.PEAKS and choice.peaks is not None:
-        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std)
+        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise)
         mixture = _fit(peaks.trajectories, config, progress, journal)
         with progress.stage("label"):
             labelled, peak_label = peaks.label(mixture)
@@ -184,7 +186,7 @@ def cluster_kept(
     else:
         with progress.stage("rescale"):
             shards = kept.shards if choice.peaks is None else choice.peaks.shards
-            voxels = Voxels(shards, config.rescale, config.min_std)
+            voxels = Voxels(shards, config.rescale, config.min_std, noise)
         hood = None
         if choice.mode is Mode.SMOOTH:
             hood, reason = make_neighbourhood(config, series.axes, kept.plans)
@@ -196,7 +198,7 @@ def cluster_kept(
 
 
 def _fit(
-    trajectories: FloatArray | Shards[FloatArray],
+    trajectories: Blocks,
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None,
@@ -226,7 +228,7 @@ def _fit(
         state = None if journal is None else journal.mixture()
         if placed is not None and hood is not None:
             return model.fit_smoothed(placed, hood, state=state, save=after_each)
-        data = Trajectories(trajectories)
+        data = Trajectories(trajectories, None if config.noise == "none" else config.rescale)
         if state is None:
             # A pending longer step cannot be saved: neither this run nor one resumed from here takes it.
             state = replace(model.search(data).best, before=None)

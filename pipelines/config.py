@@ -80,6 +80,8 @@ class ClusterConfig(InputConfig):
     unit_cell: tuple[float, ...] | None = None
     covariance: CovarianceType = CovarianceType.DIAG
     em: Updates = Updates.BATCH
+    noise: Literal["none", "poisson"] = "none"
+    counts_per_unit: float | None = Field(default=None, gt=0)
     n_init: int = Field(default=24, ge=1)
     seed: int = Field(default=0, ge=0)
     max_iter: int = Field(default=1000, ge=1)
@@ -103,12 +105,14 @@ class ClusterConfig(InputConfig):
         return value.split(",") if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _second_pass(self) -> ClusterConfig:
+    def _fits_together(self) -> ClusterConfig:
         chosen = [name for name in ("keep", "drop") if getattr(self, name) is not None]
         if self.from_run is None and chosen:
             raise ConfigError(f"--{chosen[0]} needs the run whose clusters are meant", hint="--from RUN")
         if self.from_run is not None and len(chosen) != 1:
             raise ConfigError("which clusters of the earlier run?", hint="--keep 2,3 or --drop 1")
+        if self.mode is Mode.SMOOTH and self.noise != "none":
+            raise ConfigError("smoothed labels and counting noise do not go together", hint="--mode d or s")
         if self.from_run is not None and self.auto_refine:
             raise ConfigError("--auto-refine chooses the clusters itself", hint="leave --from out")
         return self
@@ -133,6 +137,11 @@ def make_config(values: dict[str, Any]) -> ClusterConfig:
     except ValidationError as error:
         raise ConfigError("; ".join(_problem(one) for one in error.errors())) from None
     _ = config.bounds, config.memory_bytes
+    if config.noise != "none" and config.covariance in (CovarianceType.FULL, CovarianceType.TIED):
+        raise ConfigError(
+            f"noise: {config.noise} cannot be told from {config.covariance} covariances",
+            hint="--covariance diag, or --noise none",
+        )
     return config
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from xtec.core.errors import NothingToClusterError
 from xtec.core.shards import PartOf, Record, Shards
 from xtec.core.types import Float64Array, FloatArray, Rescale
-from xtec.mixture import GaussianMixture, Labeller
+from xtec.mixture import Blocks, GaussianMixture, Labeller, Noisy
 from xtec.mixture.smoothed import Placed
 from xtec.mixture.smoothing import Neighbourhood
 from xtec.order_parameter import ClusterMoments
-from xtec.preprocess import Rescaled, rescale, varying
+from xtec.preprocess import CountScale, Rescaled, noise_of_rescaled, rescale, varying
 from xtec_pipelines.holding import Kept
 
 logger = logging.getLogger(__name__)
@@ -69,12 +69,17 @@ class Labelled(Record):
 
 @dataclass(frozen=True)
 class _Scaled(Placed):
-    """Rescaled trajectories of one shard, and what takes them back to intensities."""
+    """Rescaled trajectories of one shard, their noise, and what takes them back to intensities."""
 
     scale: NDArray[np.float32]
     offset: NDArray[np.float32]
     brightness: NDArray[np.float32]
+    noise: NDArray[np.float32]
     n_quiet: int
+
+    @property
+    def noisy(self) -> Noisy:
+        return Noisy(self.rows, self.noise)
 
 
 class Voxels:
@@ -87,6 +92,8 @@ class Voxels:
     how : Rescale
     min_std : float
         Trajectories that vary less are left out.
+    noise : CountScale, optional
+        Has the noise of each trajectory go with it.
 
     Attributes
     ----------
@@ -99,16 +106,19 @@ class Voxels:
         If none varies enough.
     """
 
-    def __init__(self, kept: Shards[Kept], how: Rescale, min_std: float) -> None:
+    def __init__(
+        self, kept: Shards[Kept], how: Rescale, min_std: float, noise: CountScale | None = None
+    ) -> None:
         self.how = how
-        self._shards = kept.derive(_Scale(how, min_std))
+        self._part = attrgetter("rows" if noise is None else "noisy")
+        self._shards = kept.derive(_Scale(how, min_std, noise))
         self.n, n_quiet = (int(one) for one in np.sum(list(self._shards.map(_sizes)), axis=0))
         note_quiet(n_quiet, self.n + n_quiet)
 
     @property
-    def trajectories(self) -> Shards[FloatArray]:
+    def trajectories(self) -> Blocks:
         """What is clustered."""
-        return PartOf(self._shards, attrgetter("rows"))
+        return PartOf(self._shards, self._part)
 
     @property
     def placed(self) -> Shards[Placed]:
@@ -117,7 +127,7 @@ class Voxels:
 
     def label(self, mixture: GaussianMixture, hood: Neighbourhood | None = None) -> Labelled:
         """Labels of all voxels; of responsibilities averaged over neighbours, if there are any."""
-        find: _Find = _OnRows(Labeller(mixture.parameters))
+        find: _Find = _OnPart(Labeller(mixture.parameters, mixture.noise), self._part)
         if hood is not None:
             find = mixture.smoothed_labeller(self.placed, hood)
         work = _Label(find, mixture.config.n_components, self.how)
@@ -166,6 +176,7 @@ class _Scale:
 
     how: Rescale
     min_std: float
+    noise: CountScale | None
 
     def __call__(self, kept: Kept) -> _Scaled:
         brightness: Float64Array = kept.intensity.mean(axis=1, dtype=np.float64)
@@ -177,6 +188,9 @@ class _Scale:
             rescaled.scale,
             rescaled.offset,
             brightness[loud].astype(np.float32),
+            np.empty(0, np.float32)
+            if self.noise is None
+            else noise_of_rescaled(self.noise, brightness[loud], rescaled),
             kept.index.size - loud.size,
         )
 
@@ -185,13 +199,14 @@ _Find = Callable[[Placed], tuple[NDArray[np.int16], NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
-class _OnRows:
+class _OnPart:
     """Labels trajectories wherever they are."""
 
     component_of: Labeller
+    part: Callable[[Any], Any]
 
     def __call__(self, shard: Placed) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-        return self.component_of(shard.rows)
+        return self.component_of(self.part(shard))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from xtec.core.types import CovarianceType
 from xtec.mixture.em import PlainModel, responsibilities
 from xtec.mixture.fused import Frame, FusedModel
-from xtec.mixture.kernels import _ROWS, _double, _single
+from xtec.mixture.kernels import ROWS, _double, _single
 from xtec.mixture.parameters import MixtureParameters
 
 DIAGONAL = [CovarianceType.DIAG, CovarianceType.SPHERICAL, CovarianceType.SHARED]
@@ -232,14 +232,14 @@ def test_rounding_adds_no_noise_to_the_likelihood():
 @pytest.mark.parametrize(("kernel", "dtype"), [(_single, np.float32), (_double, np.float64)])
 def test_exponentials_are_good_to_the_last_digits_and_vanish_far_down(kernel, dtype):
     info = np.finfo(dtype)
-    values = -np.linspace(0, -0.99 * np.log(info.smallest_normal), _ROWS).astype(dtype)
-    found, total = values.copy(), np.zeros(_ROWS, dtype)
-    kernel(found, np.zeros(_ROWS, dtype), total)
+    values = -np.linspace(0, -0.99 * np.log(info.smallest_normal), ROWS).astype(dtype)
+    found, total = values.copy(), np.zeros(ROWS, dtype)
+    kernel(found, np.zeros(ROWS, dtype), total)
     np.testing.assert_allclose(found, np.exp(values.astype(np.longdouble)), rtol=1.5 * float(info.eps))
     np.testing.assert_array_equal(found, total)
     assert found[0] == 1
-    far = np.full(_ROWS, -1e30, dtype)
-    kernel(far, np.zeros(_ROWS, dtype), total)
+    far = np.full(ROWS, -1e30, dtype)
+    kernel(far, np.zeros(ROWS, dtype), total)
     assert not far.any()
 
 

@@ -84,7 +84,7 @@ class FittedMixture:
     weights : array, shape (K,)
     means : array, shape (K, T)
     covariances : array
-        Shaped as in scikit-learn.
+        Shaped as in scikit-learn; without the counting noise, where that was known.
     covariance_type : str
     log_likelihood : float
         Mean per trajectory.

@@ -2,16 +2,19 @@
 
 from xtec.mixture.em import EMState
 from xtec.mixture.gaussian import GaussianMixture, Labeller, MixtureConfig
+from xtec.mixture.noise import Noisy
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.search import Candidates
-from xtec.mixture.trajectories import Trajectories
+from xtec.mixture.trajectories import Blocks, Trajectories
 
 __all__ = [
+    "Blocks",
     "Candidates",
     "EMState",
     "GaussianMixture",
     "Labeller",
     "MixtureConfig",
     "MixtureParameters",
+    "Noisy",
     "Trajectories",
 ]

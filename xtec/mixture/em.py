@@ -18,6 +18,7 @@ from xtec.core.types import CovarianceType, Float64Array
 from xtec.mixture.covariance import estimate, log_densities
 from xtec.mixture.fused import FusedModel
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
+from xtec.mixture.noisy import NoisyModel
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.squarem import extrapolate
 from xtec.mixture.trajectories import Trajectories, centred_rows
@@ -66,6 +67,9 @@ def expect(data: Trajectories, parameters: MixtureParameters, *, full: bool | No
     """
     needs_full = has_full_scatter(parameters.covariance_type)
     full = needs_full if full is None else full
+    if data.noise is not None:
+        behind = NoisyModel(parameters, data.frame, data.dtype, data.noise)
+        return Expectation(*behind.expectation(np.asarray(sum(data.map(behind.sums))), data.n))
     if data.compiled and not (full or needs_full):
         model = FusedModel(parameters, data.frame, data.dtype)
         return Expectation(*model.expectation(np.asarray(sum(data.map(model.sums))), data.n))
@@ -122,6 +126,11 @@ class PlainModel:
         """Responsibilities of a block, shape (n, K)."""
         return self.expected(block)[0]
 
+    def log_likelihoods(self, block: Any) -> Float64Array:
+        """ln density of each trajectory of a block, shape (n,)."""
+        parts = [responsibilities(rows, self._centred)[1] for rows in centred_rows(block, self.centre)]
+        return np.concatenate([np.empty(0), *parts])
+
     def least_likely(self, block: Any) -> tuple[float, Float64Array]:
         """Lowest ln density in a block, and the trajectory that has it."""
         lowest, outlier = np.inf, self.centre
@@ -177,7 +186,8 @@ def run_em(
 ) -> EMState:
     """Iterate E and M steps until the mean log-likelihood gains less than `tol` in an iteration.
 
-    The likelihood never falls, except where an empty component is started anew.
+    The likelihood never falls, except where an empty component is started anew, and behind noise that goes
+    with the means: there a fall counts as a gain does.
 
     Parameters
     ----------
@@ -220,6 +230,8 @@ def _iterate(
                 return EMState(longer, (*state.history, there.log_likelihood), state.n_reseeded), there
     there = expect(data, plain)
     gain = there.log_likelihood - expectation.log_likelihood
+    if data.noise is not None:
+        gain = abs(gain)  # noise follows the means: the likelihood may fall on the way to where they settle
     heading = accelerate and state.before is None and not fresh and tol <= gain < _CALM
     return EMState(
         parameters=plain,
@@ -228,6 +240,23 @@ def _iterate(
         converged=not fresh and gain < tol,
         before=state.parameters if heading else None,
     ), there
+
+
+def log_likelihoods(data: Trajectories, parameters: MixtureParameters) -> Float64Array:
+    """ln density of each trajectory, shape (n,)."""
+    if data.noise is None:
+        return np.concatenate(list(data.map(PlainModel(parameters, data.mean).log_likelihoods)))
+    model = NoisyModel(parameters, data.frame, data.dtype, data.noise)
+    return np.concatenate([density for _, density in data.map(model.shares)])
+
+
+def _least_likely(
+    data: Trajectories, parameters: MixtureParameters
+) -> Callable[[Any], tuple[float, Float64Array]]:
+    """Finds the least likely trajectory of a block."""
+    if data.noise is None:
+        return PlainModel(parameters, data.mean).least_likely
+    return NoisyModel(parameters, data.frame, data.dtype, data.noise).least_likely
 
 
 def recast(
@@ -252,7 +281,7 @@ def maximise(
     mean[empty], weight[empty] = previous.means[empty], _EMPTY
     if reseed:
         first = int(np.flatnonzero(empty)[0])
-        found = data.map(PlainModel(previous, data.mean).least_likely)
+        found = data.map(_least_likely(data, previous))
         mean[first], weight[first] = min(found, key=lambda one: one[0])[1], 1.0
         logger.info("component %d ran empty and was started anew", first + 1)
     spread = data.variance if scatter.ndim == 2 else np.diag(data.variance)

@@ -18,7 +18,7 @@ from xtec.mixture import kernels
 from xtec.mixture.moments import ComponentMoments
 from xtec.mixture.parameters import MixtureParameters
 
-_LEAST = -1e30
+LEAST = -1e30
 """Stands for ln 0, the weight of a component without any."""
 
 _FARTHEST = 1e12
@@ -89,17 +89,19 @@ class FusedModel:
         with np.errstate(divide="ignore"):
             log_weights = np.log(parameters.weights)
         log_norms = np.log(scale * unit).sum(axis=1) - 0.5 * t * math.log(math.pi)
-        constant = np.maximum(log_weights + log_norms, _LEAST)
-        self.highest = float(constant.max())
-        self.model = np.zeros(
-            (3, -(-k // kernels.PAIR) * kernels.PAIR, -(-t // kernels.FOUR) * kernels.FOUR), dtype
-        )
+        self.model = np.zeros((3, *padded_shape(k, t)), dtype)
         self.model[:, :k, :t] = scale, mean * scale, mean
-        self.constant = np.full(self.model.shape[1], _LEAST, dtype)
-        self.constant[:k] = constant - self.highest
-        exact = np.where(constant > _LEAST, constant - self.highest, self.constant[:k])
-        self.rounding = self.constant[:k] - exact
+        self._set_constants(np.maximum(log_weights + log_norms, LEAST))
         self._shape = (k, t)
+
+    def _set_constants(self, constant: Float64Array) -> None:
+        """Constants of the components less the highest of them, and how far they are rounded."""
+        k = len(constant)
+        self.highest = float(constant.max())
+        self.constant = np.full(self.model.shape[1], LEAST, self.model.dtype)
+        self.constant[:k] = constant - self.highest
+        exact = np.where(constant > LEAST, constant - self.highest, self.constant[:k])
+        self.rounding = self.constant[:k] - exact
 
     def sums(self, block: FloatArray) -> Float64Array:
         """What a block adds to all sums; those of blocks add up to those of all.
@@ -117,7 +119,9 @@ class FusedModel:
         _, k, t = self.model.shape
         sums = np.zeros((k + 1, 2 * t + 1))
         if len(block):
-            kernels.sum_tiles(*_layout(block, self.model.dtype), self.frame, self.model, self.constant, sums)
+            kernels.sum_tiles(
+                *layout_of(block, self.model.dtype), self.frame, self.model, self.constant, sums
+            )
         return sums
 
     def expectation(self, sums: Float64Array, n: int) -> tuple[ComponentMoments, float]:
@@ -135,16 +139,21 @@ class FusedModel:
         """Most probable component (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
         label, probability = np.empty(len(block), np.int16), np.empty(len(block), np.float32)
         if len(block):
-            layout = _layout(block, self.model.dtype)
+            layout = layout_of(block, self.model.dtype)
             kernels.label_tiles(*layout, self.frame, self.model, self.constant, label, probability)
         return label, probability
+
+
+def padded_shape(k: int, t: int) -> tuple[int, int]:
+    """K and T filled up for the kernels."""
+    return -(-k // kernels.PAIR) * kernels.PAIR, -(-t // kernels.FOUR) * kernels.FOUR
 
 
 def moments_of_all(block: FloatArray) -> ComponentMoments:
     """Moments of a block (n, T) as one component: its size, mean and scatter at each temperature."""
     few = block[:: max(1, len(block) // _FEW)].astype(np.float64)
     frame = Frame.of(few.mean(axis=0), few.var(axis=0))
-    layout = _layout(block, precision(block.dtype))
+    layout = layout_of(block, precision(block.dtype))
     sums = np.zeros((2, block.shape[1]))
     rounded = np.stack([frame.centre, frame.unit]).astype(layout[0].dtype)
     kernels.sum_powers(*layout, rounded, sums)
@@ -154,12 +163,12 @@ def moments_of_all(block: FloatArray) -> ComponentMoments:
     return ComponentMoments(np.array([float(n)]), (centre + step / unit)[None], (scatter / unit**2)[None])
 
 
-def _layout(block: FloatArray, dtype: Any) -> Layout:
+def layout_of(block: FloatArray, dtype: Any) -> Layout:
     """One view for every memory order, so that kernels are compiled once a precision."""
     block = np.asarray(block, dtype)
     row, column = (step // block.itemsize for step in block.strides)
     if row < 0 or column < 0 or any(step % block.itemsize for step in block.strides):
-        return _layout(block.copy(), dtype)
+        return layout_of(block.copy(), dtype)
     n, t = block.shape
     size = (n - 1) * row + (t - 1) * column + 1
     elements = np.lib.stride_tricks.as_strided(block, (size,), (block.itemsize,), writeable=False)

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from xtec.core.errors import ConfigError
 from xtec.core.parallel import one_blas_thread
 from xtec.core.shards import PartOf, Shards
-from xtec.core.types import CovarianceType, Float64Array, FloatArray, Updates
+from xtec.core.types import CovarianceType, Float64Array, FloatArray, Rescale, Updates
 from xtec.mixture.em import EMState, PlainModel, expect, run_em
 from xtec.mixture.fused import Frame, FusedModel, precision
 from xtec.mixture.moments import has_full_scatter
+from xtec.mixture.noise import Noisy
+from xtec.mixture.noisy import NoisyModel
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.search import Candidates, search
 from xtec.mixture.smoothed import Placed, SmoothedLabeller, listen, run_smoothed_em
@@ -80,6 +82,8 @@ class GaussianMixture:
     n_iter : int
     n_reseeded : int
         Components that ran empty and were started anew.
+    noise : Rescale or None
+        As of the trajectories fitted; `predict` and the like take such trajectories.
     other_optima : tuple of float
         Mean log-likelihoods of the other finalists, as far as they were followed.
 
@@ -129,6 +133,7 @@ class GaussianMixture:
                 state, self.other_optima = candidates.best, candidates.others
             run = run_em(data, state, tol=config.tol, max_iter=config.max_iter, accelerate=True, save=save)
         self._adopt(run, data.n)
+        self.noise = data.noise
         return self
 
     def fit_smoothed(
@@ -163,6 +168,7 @@ class GaussianMixture:
             run = run_smoothed_em(placed, state, hood, tol=config.tol, max_iter=config.max_iter, save=save)
         self.other_optima = ()
         self._adopt(run, data.n)
+        self.noise = None
         return self
 
     def smoothed_labeller(self, placed: Shards[Placed], hood: Neighbourhood) -> SmoothedLabeller:
@@ -197,6 +203,11 @@ class GaussianMixture:
                 f"{self.config.n_components} clusters of {data.n} trajectories cannot be found",
                 hint="fewer clusters, or a lower threshold",
             )
+        if data.noise is not None and has_full_scatter(self.config.covariance_type):
+            raise ConfigError(
+                f"noise cannot be told from {self.config.covariance_type} covariances",
+                hint="--covariance diag, or --noise none",
+            )
         data.require_spread()
         return data
 
@@ -215,12 +226,14 @@ class GaussianMixture:
 
     def responsibilities(self, trajectories: Blocks) -> Float64Array:
         """Probability of each component for each trajectory, shape (n, K)."""
-        model = PlainModel(self.parameters, Frame.of_mixture(self.parameters).centre)
-        return np.concatenate(list(as_shards(trajectories).map(model.responsibilities)))
+        shares = Responsibilities(self.parameters, self.noise)
+        return np.concatenate(list(as_shards(trajectories).map(shares)))
 
     def predict(self, trajectories: Blocks) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Most probable component (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
-        labels, probabilities = zip(*as_shards(trajectories).map(Labeller(self.parameters)), strict=True)
+        labels, probabilities = zip(
+            *as_shards(trajectories).map(Labeller(self.parameters, self.noise)), strict=True
+        )
         return np.concatenate(labels), np.concatenate(probabilities)
 
     def score(self, trajectories: Blocks | Trajectories) -> float:
@@ -241,18 +254,51 @@ class Labeller:
     Attributes
     ----------
     parameters : MixtureParameters
+    noise : Rescale, optional
+        As of `Trajectories`.
     """
 
     parameters: MixtureParameters
+    noise: Rescale | None = None
 
-    def __call__(self, block: FloatArray) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    def __call__(self, block: FloatArray | Noisy) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Component (0..K-1) of each trajectory of an array (n, T), and its probability; both (n,)."""
         frame = Frame.of_mixture(self.parameters)
+        if isinstance(block, Noisy):
+            return _behind_noise(self.parameters, self.noise, block).predict(block)
         full = has_full_scatter(self.parameters.covariance_type)
         if isinstance(block, np.ndarray) and not full:
             return FusedModel(self.parameters, frame, precision(block.dtype)).predict(block)
         share = PlainModel(self.parameters, frame.centre).responsibilities(block)
         return share.argmax(axis=1).astype(np.int16), share.max(axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Responsibilities:
+    """Probability of each component for each trajectory. May be sent to other processes.
+
+    Attributes
+    ----------
+    parameters : MixtureParameters
+    noise : Rescale, optional
+        As of `Trajectories`.
+    """
+
+    parameters: MixtureParameters
+    noise: Rescale | None = None
+
+    def __call__(self, block: FloatArray | Noisy) -> Float64Array:
+        """Of a block of n trajectories, shape (n, K)."""
+        if isinstance(block, Noisy):
+            return _behind_noise(self.parameters, self.noise, block).shares(block)[0]
+        centre = Frame.of_mixture(self.parameters).centre
+        return PlainModel(self.parameters, centre).responsibilities(block)
+
+
+def _behind_noise(parameters: MixtureParameters, noise: Rescale | None, block: Noisy) -> NoisyModel:
+    if noise is None:
+        raise ValueError("trajectories with noise, but a mixture fitted to some without")
+    return NoisyModel(parameters, Frame.of_mixture(parameters), precision(block.rows.dtype), noise)
 
 
 def as_trajectories(trajectories: Blocks | Trajectories) -> Trajectories:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xtec.core.compiled import compiled, compiled_sums
 from xtec.core.types import Float64Array, FloatArray
 
-_ROWS = 512
+ROWS = 512
 """Rows of a tile."""
 
 PAIR = 2
@@ -44,7 +44,7 @@ def _exponential(real: Any, whole: Any, digits: int, bias: int, order: int) -> C
 
     @compiled
     def kernel(values: FloatArray, top: FloatArray, total: FloatArray) -> None:
-        for i in range(_ROWS):
+        for i in range(ROWS):
             value = values[i] - top[i]
             bounded = max(value, lowest)
             shifted = bounded * per_octave + rounding
@@ -65,12 +65,12 @@ _single = _exponential(np.float32, np.int32, 23, 127, order=7)
 _double = _exponential(np.float64, np.int64, 52, 1023, order=13)
 
 
-def _exponentials(values: FloatArray, top: FloatArray, total: FloatArray) -> None:
+def exponentials(values: FloatArray, top: FloatArray, total: FloatArray) -> None:
     """The kernel of the values' precision."""
     raise NotImplementedError
 
 
-@overload(_exponentials)  # type: ignore[untyped-decorator]
+@overload(exponentials)  # type: ignore[untyped-decorator]
 def _chosen(values: Any, top: Any, total: Any) -> Any:
     def single(values: Any, top: Any, total: Any) -> Any:
         _single(values, top, total)
@@ -82,7 +82,7 @@ def _chosen(values: Any, top: Any, total: Any) -> Any:
 
 
 @compiled_sums
-def _fill(
+def fill(
     elements: FloatArray, first: int, n: int, row: int, column: int, frame: FloatArray, tile: FloatArray
 ) -> None:
     """Copy n rows into a tile (T', rows), in the frame; the rest of them is made zero."""
@@ -114,7 +114,7 @@ def _log_densities(
             o0, o1, o2, o3 = offset[t], offset[t + 1], offset[t + 2], offset[t + 3]
             u0, u1, u2, u3 = scale2[t], scale2[t + 1], scale2[t + 2], scale2[t + 3]
             v0, v1, v2, v3 = offset2[t], offset2[t + 1], offset2[t + 2], offset2[t + 3]
-            for i in range(_ROWS):
+            for i in range(ROWS):
                 d0, d1, d2, d3 = x0[i] * s0 - o0, x1[i] * s1 - o1, x2[i] * s2 - o2, x3[i] * s3 - o3
                 one[i] -= (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
                 e0, e1, e2, e3 = x0[i] * u0 - v0, x1[i] * u1 - v1, x2[i] * u2 - v2, x3[i] * u3 - v3
@@ -122,12 +122,12 @@ def _log_densities(
     top[:] = joint[0]
     for k in range(1, constant.size):
         row = joint[k]
-        for i in range(_ROWS):
+        for i in range(ROWS):
             top[i] = max(top[i], row[i])
 
 
 @compiled_sums
-def _sum_logs(top: FloatArray, total: FloatArray, n: int) -> float:
+def sum_logs(top: FloatArray, total: FloatArray, n: int) -> float:
     """Sum of the ln densities of n rows, with one logarithm for many of them."""
     logs = 0.0
     for start in range(0, n, _FACTORS):
@@ -148,7 +148,7 @@ def _moments(tile: FloatArray, shares: FloatArray, means: FloatArray, sums: Floa
         x0, x1 = tile[t], tile[t + 1]
         m0, m1, l0, l1 = means[0, t], means[0, t + 1], means[1, t], means[1, t + 1]
         a0 = a1 = b0 = b1 = c0 = c1 = d0 = d1 = zero
-        for i in range(_ROWS):
+        for i in range(ROWS):
             step0, step1 = x0[i] - m0, x1[i] - m1
             part0, part1 = one[i] * step0, one[i] * step1
             a0 += part0
@@ -198,21 +198,21 @@ def sum_tiles(
     sums : array, shape (K'+1, 2T'+1), float64
     """
     n_components, n_features = model.shape[1:]
-    tile = np.zeros((n_features, _ROWS), model.dtype)
-    joint = np.empty((n_components, _ROWS), model.dtype)
+    tile = np.zeros((n_features, ROWS), model.dtype)
+    joint = np.empty((n_components, ROWS), model.dtype)
     top, total = np.empty_like(joint[0]), np.empty_like(joint[0])
-    for start in range(0, n, _ROWS):
-        inside = min(_ROWS, n - start)
-        _fill(elements, start, inside, row, column, frame, tile)
+    for start in range(0, n, ROWS):
+        inside = min(ROWS, n - start)
+        fill(elements, start, inside, row, column, frame, tile)
         _log_densities(tile, model, constant, joint, top)
         total[:] = 0
         for k in range(n_components):
-            _exponentials(joint[k], top, total)
-        sums[n_components, 0] += _sum_logs(top, total, inside)
+            exponentials(joint[k], top, total)
+        sums[n_components, 0] += sum_logs(top, total, inside)
         total[inside:] = np.inf  # rows that fill up the tile belong to nobody
         for k in range(n_components):
             share, weight = joint[k], tile.dtype.type(0)
-            for i in range(_ROWS):
+            for i in range(ROWS):
                 share[i] /= total[i]
                 weight += share[i]
             sums[k, 0] += weight
@@ -234,19 +234,19 @@ def label_tiles(
 ) -> None:
     """Most probable component of each trajectory, and its probability; parameters as of `sum_tiles`."""
     n_components, n_features = model.shape[1:]
-    tile = np.zeros((n_features, _ROWS), model.dtype)
-    joint = np.empty((n_components, _ROWS), model.dtype)
+    tile = np.zeros((n_features, ROWS), model.dtype)
+    joint = np.empty((n_components, ROWS), model.dtype)
     top, total = np.empty_like(joint[0]), np.empty_like(joint[0])
-    for start in range(0, n, _ROWS):
-        inside = min(_ROWS, n - start)
-        _fill(elements, start, inside, row, column, frame, tile)
+    for start in range(0, n, ROWS):
+        inside = min(ROWS, n - start)
+        fill(elements, start, inside, row, column, frame, tile)
         _log_densities(tile, model, constant, joint, top)
         total[:] = 0
         for k in range(n_components - 1, -1, -1):
             for i in range(inside):
                 if joint[k, i] == top[i]:
                     label[start + i] = k
-            _exponentials(joint[k], top, total)
+            exponentials(joint[k], top, total)
         for i in range(inside):
             probability[start + i] = 1 / total[i]
 
@@ -256,13 +256,13 @@ def sum_powers(
     elements: FloatArray, n: int, row: int, column: int, frame: FloatArray, sums: Float64Array
 ) -> None:
     """Add the sum and the sum of squares in the frame, shape (2, T), of all trajectories."""
-    tile = np.empty((frame.shape[1], _ROWS), frame.dtype)
-    for start in range(0, n, _ROWS):
-        _fill(elements, start, min(_ROWS, n - start), row, column, frame, tile)
+    tile = np.empty((frame.shape[1], ROWS), frame.dtype)
+    for start in range(0, n, ROWS):
+        fill(elements, start, min(ROWS, n - start), row, column, frame, tile)
         for t in range(frame.shape[1]):
             values = tile[t]
             first = second = tile.dtype.type(0)
-            for i in range(_ROWS):
+            for i in range(ROWS):
                 first += values[i]
                 second += values[i] * values[i]
             sums[0, t] += first

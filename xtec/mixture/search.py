@@ -16,13 +16,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from xtec.core import parallel
 from xtec.core.types import CovarianceType
-from xtec.mixture.em import EMState, recast, responsibilities, run_em
+from xtec.mixture.em import EMState, log_likelihoods, recast, run_em
 from xtec.mixture.parameters import free_parameters
 from xtec.mixture.starts import KINDS, Draw, Sample, draw_start
 from xtec.mixture.trajectories import Trajectories
@@ -146,11 +146,7 @@ def _in_doubt(sample: Sample, runs: list[EMState]) -> list[EMState]:
     """Leave out what the sample shows to be worse than the first, beyond what its size leaves open."""
     if len(runs) == 1:
         return runs
-    mean = sample.trajectories.mean
-    densities = [
-        responsibilities(sample.rows, replace(run.parameters, means=run.parameters.means - mean))[1]
-        for run in runs
-    ]
+    densities = [log_likelihoods(sample.trajectories, run.parameters) for run in runs]
     deficits = [densities[0] - density for density in densities[1:]]
     certain = [lost.mean() * np.sqrt(lost.size) > _STANDARD_ERRORS * lost.std() for lost in deficits]
     return [

@@ -41,6 +41,7 @@ class Sample:
     def __init__(self, trajectories: Trajectories) -> None:
         self.trajectories = trajectories
         self.rows: Float64Array = trajectories.rows() - trajectories.mean
+        self._plain = trajectories.plain
 
     def parts(self, centres: Float64Array, *, full: bool) -> ComponentMoments:
         """Moments of what is nearest to each centre, shape (K, T), all of them less the mean.
@@ -52,7 +53,7 @@ class Sample:
         weights = np.isin(np.arange(len(centres)), first) / len(first)
         width = np.full(centres.shape, _NARROW * self.trajectories.variance.mean())
         alike = MixtureParameters(weights, centres + self.trajectories.mean, width, CovarianceType.DIAG)
-        moments = expect(self.trajectories, alike, full=full).moments
+        moments = expect(self._plain, alike, full=full).moments
         return ComponentMoments(moments.weight, moments.mean - self.trajectories.mean, moments.scatter)
 
 

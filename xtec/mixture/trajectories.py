@@ -17,12 +17,13 @@ from xtec.core import parallel
 from xtec.core.backend import namespace
 from xtec.core.errors import DegenerateMixtureError
 from xtec.core.shards import PartOf, Shards
-from xtec.core.types import Float64Array, FloatArray
+from xtec.core.types import Float64Array, FloatArray, Rescale
 from xtec.mixture.fused import Frame, moments_of_all, precision
 from xtec.mixture.moments import ComponentMoments
+from xtec.mixture.noise import Noisy, rows_of
 
 Outcome = TypeVar("Outcome")
-Blocks = FloatArray | Sequence[FloatArray] | Shards[FloatArray]
+Blocks = FloatArray | Noisy | Sequence[FloatArray] | Sequence[Noisy] | Shards[Any]
 
 RELATIVE_FLOOR = 1e-6
 """Smallest variance of a component, as a share of the data's variance at that temperature."""
@@ -49,6 +50,9 @@ class Trajectories:
     data : array, shape (n, T), sequence of such arrays, or Shards of them
         float32 or float64; their order does not matter but for rounding. Sums are fastest over arrays in
         Fortran order.
+    noise : Rescale, optional
+        If `data` are `Noisy` records in place of arrays: how their rows were rescaled, and so how noise goes
+        with temperature.
 
     Attributes
     ----------
@@ -60,8 +64,9 @@ class Trajectories:
         Whether all are NumPy arrays.
     """
 
-    def __init__(self, data: Blocks) -> None:
+    def __init__(self, data: Blocks, noise: Rescale | None = None) -> None:
         self._shards = as_shards(data)
+        self.noise = noise
         surveys = list(self._shards.map(_survey))
         self._sizes = np.array([one.n for one in surveys])
         self._keys = [one.key for one in surveys]
@@ -119,7 +124,7 @@ class Trajectories:
             for number in range(n_batches)
         ]
 
-    def _with(self, shards: Shards[FloatArray], sizes: NDArray[np.intp]) -> Trajectories:
+    def _with(self, shards: Shards[Any], sizes: NDArray[np.intp]) -> Trajectories:
         part = copy.copy(self)
         part._shards, part._sizes = shards, sizes
         return part
@@ -131,18 +136,32 @@ class Trajectories:
         """
         chosen = np.sort(rng.choice(self.n, min(self.n, size), replace=False))
         starts = np.cumsum(self._sizes) - self._sizes
-        parts = np.split(chosen, np.searchsorted(chosen, starts[1:]))
-        local = {key: part - start for key, part, start in zip(self._keys, parts, starts, strict=True)}
-        sample = Trajectories(np.asfortranarray(np.concatenate(list(self.map(_Choice(local))))))
+        each = np.split(chosen, np.searchsorted(chosen, starts[1:]))
+        local = {key: part - start for key, part, start in zip(self._keys, each, starts, strict=True)}
+        parts = list(self.map(_Choice(local)))
+        rows = np.asfortranarray(np.concatenate([rows_of(part) for part in parts]))
+        if self.noise is None:
+            sample = Trajectories(rows)
+        else:
+            sample = Trajectories(Noisy(rows, np.concatenate([part.noise for part in parts])), self.noise)
         sample.require_spread()
         return sample
+
+    @property
+    def plain(self) -> Trajectories:
+        """The same trajectories as if they had no noise."""
+        if self.noise is None:
+            return self
+        plain = self._with(PartOf(self._shards, rows_of), self._sizes)
+        plain.noise = None
+        return plain
 
     def rows(self) -> Float64Array:
         """All trajectories, shape (n, T), float64."""
         return np.concatenate(list(self.map(_as_float64)))
 
 
-def as_shards(data: Blocks) -> Shards[FloatArray]:
+def as_shards(data: Blocks) -> Shards[Any]:
     """Arrays in this process are cut into pieces for its threads; shards are left as they are."""
     if isinstance(data, Shards):
         return data
@@ -227,6 +246,7 @@ class _Survey:
 
 
 def _survey(block: Any) -> _Survey:
+    block = rows_of(block)
     n, n_features = block.shape
     compiled = isinstance(block, np.ndarray)
     if compiled and n:
@@ -241,7 +261,7 @@ def _survey(block: Any) -> _Survey:
 
 
 def _key(block: Any) -> bytes:
-    few = np.ascontiguousarray(block[:: max(1, len(block) // 64)])
+    few = np.ascontiguousarray(rows_of(block)[:: max(1, len(block) // 64)])
     return hashlib.blake2b(few.tobytes(), key=len(block).to_bytes(8, "big"), digest_size=16).digest()
 
 
@@ -267,4 +287,4 @@ class _Share:
 
 
 def _as_float64(block: Any) -> Float64Array:
-    return np.asarray(block, dtype=np.float64)
+    return np.asarray(rows_of(block), dtype=np.float64)

@@ -19,8 +19,8 @@ def reasons_to_drop(curves: ClusterCurves) -> dict[int, str]:
 
     A cluster that behaves like an order parameter is never dropped. Of the others, one is thermal diffuse
     scattering if its mean intensity is more than 5 % higher at the highest temperature than at the lowest,
-    and noise if the change is not larger than 5 % and its members scatter around their mean curve by more than
-    three times what that curve does over the scan.
+    and noise if the change is not larger than 5 % and its members scatter around their mean curve by more
+    than three times what that curve does over the scan.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """From intensities to trajectories worth clustering: masks, background threshold, rescaling."""
 
 from xtec.preprocess.background import find_threshold, parse_threshold
-from xtec.preprocess.counting import CountScale
+from xtec.preprocess.counting import CountScale, noise_of_rescaled
 from xtec.preprocess.masking import MaskRules, usable_voxels
 from xtec.preprocess.rescaling import Rescaled, rescale, varying
 from xtec.preprocess.significance import Cells, Judged, Tally, chi_square, find_significance
@@ -20,6 +20,7 @@ __all__ = [
     "find_significance",
     "find_threshold",
     "n_waves",
+    "noise_of_rescaled",
     "parse_threshold",
     "rescale",
     "split_variation",

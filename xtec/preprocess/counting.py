@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
-from xtec.core.types import Float64Array
+from xtec.core.errors import InputError
+from xtec.core.types import Float64Array, FloatArray, Rescale, Significance
+from xtec.preprocess.rescaling import Rescaled
+
+_BINS = 20
+_VOXELS_A_BIN = 500
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,69 @@ class CountScale:
         """Intensities are counts divided by `counts_per_unit`."""
         return cls(np.ones(1), np.array([1 / counts_per_unit]))
 
+    @classmethod
+    def of(cls, found: Significance) -> CountScale:
+        """As significance was judged by: all voxels' scale, and the systematic error of bright ones."""
+        return cls(found.intensity, found.scale + found.systematic**2 * found.intensity)
+
+    @classmethod
+    def estimate(cls, mean: Float64Array, variance: Float64Array, freedom: float) -> CountScale:
+        """Median of variance over mean, in bins of mean intensity with as many voxels each.
+
+        Parameters
+        ----------
+        mean, variance : array, shape (n,)
+            Of voxels of which in every bin more than half vary by noise alone; means above zero.
+        freedom : float
+            Degrees of freedom of a variance. The median of so few numbers squared lies below their mean.
+
+        Raises
+        ------
+        InputError
+            If no voxel varies.
+        """
+        n_bins = int(np.clip(len(mean) // _VOXELS_A_BIN, 1, _BINS))
+        bins = np.array_split(np.argsort(mean, kind="stable"), n_bins)
+        intensity = np.array([np.median(mean[one]) for one in bins])
+        scale = np.array([np.median(variance[one] / mean[one]) for one in bins])
+        scale *= freedom / chi2.median(freedom)
+        sound = (scale > 0) & np.concatenate([[True], np.diff(intensity) > 0])
+        if not sound.any():
+            raise InputError("intensities do not vary: counting noise cannot be told", hint="--noise none")
+        return cls(intensity[sound], scale[sound])
+
     def __call__(self, mean: Float64Array) -> Float64Array:
         """Variance over mean at some mean intensities: linear between logarithms, flat outside."""
         with np.errstate(divide="ignore", invalid="ignore"):
             at = np.log(np.maximum(mean, self.intensity[0]))
-        return np.asarray(np.exp(np.interp(at, np.log(self.intensity), np.log(self.scale))))
+        scale: Float64Array = np.exp(np.interp(at, np.log(self.intensity), np.log(self.scale)))
+        return scale
+
+
+def noise_of_rescaled(
+    scale: CountScale, mean: Float64Array, rescaled: Rescaled[Any], size: Float64Array | float = 1.0
+) -> FloatArray:
+    """Variance of the counting noise of rescaled trajectories, where the intensity is its own mean.
+
+    Parameters
+    ----------
+    scale : CountScale
+    mean : array, shape (n,)
+        Mean intensities.
+    rescaled : Rescaled
+        n trajectories.
+    size : array, shape (n,), or float
+        How many voxels each is the mean of.
+
+    Returns
+    -------
+    array, shape (n,), float32
+        Of trajectories that are not rescaled: for a unit of intensity.
+    """
+    if rescaled.how is Rescale.NONE:
+        relative = np.ones_like(mean)
+    elif rescaled.how is Rescale.ZSCORE:
+        relative = mean / rescaled.scale.astype(np.float64) ** 2
+    else:
+        relative = 1 / mean
+    return np.asarray(scale(mean) * relative / size, dtype=np.float32)
