@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 
 from xtec.core.results import ClusterRun
+from xtec.io.series_writer import Storage
 from xtec.io.truth import Truth, read_truth
+from xtec.simulation import Overrides, SimulatedSeries, make_specs
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
+from xtec_pipelines.simulate import Layout, write_simulation
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 SERIES = SAMPLES / "srn_cdw.nxs"
@@ -201,3 +205,35 @@ def test_six_scans_of_a_sample_folder_hold_the_same_clusters(cluster, mode):
     falling = [one.number for one, gone in zip(run.clusters, last / first < 0.5, strict=True) if gone]
     superlattice = truth.mask("superlattice").reshape(-1)
     assert f1(np.isin(run.map.label, falling), superlattice[run.map.index]) >= 0.95
+
+
+@pytest.fixture(scope="module")
+def without_order(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, np.ndarray]]:
+    """Crystals that do not order: Bragg peaks and halos do change; and which voxels hardly do."""
+    (spec,) = make_specs("cdw", Overrides(region={"Ql": (0, 1), "Qk": (-4, 4), "Qh": (-5, 5)}, pixels=10))
+    scattering = replace(spec.scattering, sigma=0.7, diffuse=0.045)
+    made = []
+    for seed in range(4):
+        quiet_spec = replace(spec, transitions=(), scattering=scattering, seed=seed)
+        path = tmp_path_factory.mktemp("quiet") / f"{seed}.nxs"
+        write_simulation(quiet_spec, path, layout=Layout.STACKED, storage=Storage())
+        model = SimulatedSeries(quiet_spec)
+        n_temperatures, n_planes = model.shape[:2]
+        expected = np.stack(
+            [[model.expected(t, plane) for plane in range(n_planes)] for t in range(n_temperatures)]
+        ).reshape(n_temperatures, -1)
+        variation = expected.var(axis=0) * n_temperatures / expected.mean(axis=0)
+        made.append((path, variation < 0.5))
+    return made
+
+
+@pytest.mark.parametrize("fdr", [0.01, 0.05, 0.1])
+def test_false_discoveries_where_nothing_orders(cluster, without_order, record_property, fdr):
+    """Of the voxels taken for varying, those that do so by less than half a standard deviation are false."""
+    false = found = 0
+    for path, quiet in without_order:
+        run = cluster(path, threshold="significance", fdr=fdr, mode="d", force=True)
+        found += run.map.index.size
+        false += np.count_nonzero(quiet[run.map.index])
+    record_property("share of false discoveries", false / found)
+    assert fdr / 1.5 <= false / found <= 1.5 * fdr
