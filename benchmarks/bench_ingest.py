@@ -12,6 +12,7 @@ def benchmark(subject: Subject, reference: Peer | None) -> Benchmark:
     """Ours against the reference's mask and threshold, and against reading the same bytes."""
     contenders = [
         Contender("xtec: open and ingest", "ours", lambda: _ingest(subject), dict),
+        Contender("xtec: with significance", "peer", lambda: _ingest(subject, "kl+significance")),
         Contender("floor: h5py, one call a dataset", "floor", subject.read_plainly),
         Contender("floor: chunks read and decoded by all cores", "floor", subject.read_in_threads),
     ]
@@ -52,6 +53,6 @@ def storage(subjects: dict[str, Subject]) -> Benchmark:
     )
 
 
-def _ingest(subject: Subject) -> Answer:
-    with ingested(subject) as kept:
+def _ingest(subject: Subject, threshold: str = "kl") -> Answer:
+    with ingested(subject, threshold) as kept:
         return {"kept": kept.counts.n_kept, "cutoff": kept.threshold.cutoff}

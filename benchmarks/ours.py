@@ -22,12 +22,14 @@ _PROGRAM = "import sys; from xtec_cli.main import main; sys.exit(main())"
 
 
 @contextmanager
-def ingested(subject: Subject) -> Iterator[KeptTrajectories]:
+def ingested(subject: Subject, threshold: str = "kl") -> Iterator[KeptTrajectories]:
     """Open the series and keep what lies above its background, in shards, for as long as the block lasts."""
     series = open_series(subject.inputs)
     with one_blas_thread(), Threads() as threads:
         try:
-            yield ingest(series, IngestOptions(), threads, plan_run(series, _AMPLE, threads.n).shards)
+            yield ingest(
+                series, IngestOptions(threshold), threads, plan_run(series, _AMPLE, threads.n).shards
+            )
         finally:
             close_readers()
 

@@ -21,6 +21,7 @@ import bench_ingest
 import bench_mixture
 import bench_peaks
 import bench_process
+import bench_smoothing
 import machine
 import numpy as np
 import tables
@@ -87,6 +88,7 @@ MAKERS: dict[str, Callable[[Setting], Benchmark]] = {
     "fit": lambda s: bench_mixture.fit(s.x, s.options.clusters, s.options.seed),
     "search": lambda s: bench_mixture.search(s.x, s.options.clusters),
     "peaks": lambda s: bench_peaks.benchmark(s.kept, s.subject.series.shape, s.reference),
+    "smoothing": lambda s: bench_smoothing.benchmark(s.kept, s.subject.series.shape),
     "process": _processes,
     "limited": lambda s: bench_process.limited(
         s.subject, s.options.clusters, s.options.memory_limit, s.scratch
