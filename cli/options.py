@@ -56,7 +56,12 @@ def cluster_options(command: Command) -> Command:
                 help="d: every voxel; s: peak averaging; auto: by what the voxels look like.",
             ),
             click.option(
-                "-k", "--clusters", type=int, default=4, show_default=True, help="Number of clusters."
+                "-k",
+                "--clusters",
+                metavar="N|A:B|auto",
+                default="4",
+                show_default=True,
+                help="Number of clusters; a range (both ends included) or auto (1:10) chooses it.",
             ),
             click.option(
                 "--rescale",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from xtec.core.axes import Region, parse_interval, parse_region
 from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
@@ -21,6 +22,34 @@ from xtec_pipelines.workers import parse_scheduler
 
 _MEMORY_SHARE = 0.5
 """Share of the available memory that is taken when no limit is given."""
+
+
+AUTO_RANGE = "1:10"
+"""Numbers of clusters that ``-k auto`` stands for."""
+
+_MOST_CLUSTERS = 1000
+_MOST_SELECTED = 30
+
+
+def parse_clusters(value: object) -> int | str:
+    """Number of clusters: itself, ``A:B`` (both included) or ``auto``.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these, or out of range.
+    """
+    text = str(value).strip()
+    if text == "auto":
+        return text
+    if match := re.fullmatch(r"(\d+)(?::(\d+))?", text):
+        low, high = int(match[1]), int(match[2] or match[1])
+        if 1 <= low <= high <= (_MOST_SELECTED if match[2] else _MOST_CLUSTERS):
+            return f"{low}:{high}" if match[2] else low
+    raise ConfigError(
+        f"not a number of clusters: {text!r}",
+        hint=f"1 to {_MOST_CLUSTERS}, auto, or a range such as 2:8 up to {_MOST_SELECTED}",
+    )
 
 
 class InputConfig(BaseModel):
@@ -63,7 +92,7 @@ class ClusterConfig(InputConfig):
 
     output: str
     mode: Mode = Mode.AUTO
-    clusters: int = Field(default=4, ge=1, le=1000)
+    clusters: int | str = 4
     rescale: Rescale = Rescale.MEAN
     threshold: str = "kl"
     negative: Literal["refuse", "drop"] = "refuse"
@@ -86,6 +115,28 @@ class ClusterConfig(InputConfig):
     @classmethod
     def _known_scheduler(cls, value: str) -> str:
         return parse_scheduler(value)
+
+    @field_validator("clusters", mode="before")
+    @classmethod
+    def _known_clusters(cls, value: object) -> int | str:
+        return parse_clusters(value)
+
+    @model_validator(mode="after")
+    def _joined_are_diagonal(self) -> Self:
+        if isinstance(self.clusters, str) and self.covariance is not CovarianceType.DIAG:
+            raise ConfigError(
+                f"clusters are joined of components with --covariance diag, not {self.covariance}",
+                hint="a number with -k, or --covariance diag",
+            )
+        return self
+
+    @property
+    def cluster_range(self) -> tuple[int, int]:
+        """Lowest and highest number of clusters."""
+        if isinstance(self.clusters, int):
+            return self.clusters, self.clusters
+        low, _, high = (AUTO_RANGE if self.clusters == "auto" else self.clusters).partition(":")
+        return int(low), int(high)
 
     @field_validator("threshold", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xtec.core.progress import Progress
-from xtec.core.results import ClusterRun
+from xtec.core.results import ClusterRun, Selection
 from xtec.io import write_results
 from xtec.io.atomic import write_text
 from xtec.io.run_folder import create_folder
@@ -67,8 +67,23 @@ def summary(run: ClusterRun) -> dict[str, Any]:
             }
             for cluster in run.clusters
         ],
+        "selection": None if run.selection is None else selection_summary(run.selection),
         "dropped": list(run.process["dropped"]),
         "timings": {f"{stage} (s)": seconds for stage, seconds in run.process["timings"].items()},
+    }
+
+
+def selection_summary(selection: Selection) -> dict[str, Any]:
+    """The sweep as plain values; null where there is none."""
+    names = ("bic", "icl", "silhouette", "stability", "size", "fidelity", "distinctness")
+    columns = {name: getattr(selection, name).tolist() for name in names}
+    return {
+        "recommended": selection.recommended,
+        "reason": selection.reason,
+        "sensitivity": selection.sensitivity,
+        "n_components": selection.n_components,
+        "n_clusters": selection.n_clusters.tolist(),
+        **{name: [x if x == x else None for x in values] for name, values in columns.items()},
     }
 
 
@@ -86,6 +101,7 @@ def draw_figures(folder: Path, run: ClusterRun) -> None:
     from xtec.plotting import (
         plot_average_intensity,
         plot_qmap,
+        plot_selection,
         plot_threshold,
         plot_trajectories,
         save_figure,
@@ -96,6 +112,8 @@ def draw_figures(folder: Path, run: ClusterRun) -> None:
     save_figure(plot_trajectories(run.curves, labels), folder / "trajectories.png")
     save_figure(plot_average_intensity(run.curves, labels), folder / "average_intensity.png")
     save_figure(plot_qmap(run.map), folder / "qmap.png")
+    if run.selection is not None:
+        save_figure(plot_selection(run.selection), folder / "selection.png")
 
 
 def _legend(run: ClusterRun, position: int) -> str:

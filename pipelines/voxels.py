@@ -112,7 +112,7 @@ class Voxels:
 
     def label(self, mixture: GaussianMixture) -> Labelled:
         """Labels of all voxels."""
-        work = _Label(Labeller(mixture.parameters), self.how)
+        work = _Label(mixture.labeller(), self.how)
         return Labelled.joined(self._shards.map(work), self.n)
 
 
@@ -181,7 +181,7 @@ class _Label:
 
     def __call__(self, shard: _Scaled) -> Labelled:
         component, probability = self.component_of(shard.rows)
-        label, k = component + np.int16(1), self.component_of.parameters.n_components
+        label, k = component + np.int16(1), self.component_of.n_clusters
         intensity = Rescaled(shard.rows, shard.scale, shard.offset, self.how).intensity()
         return Labelled(
             shard.index,
