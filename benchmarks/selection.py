@@ -2,8 +2,9 @@
 
     python benchmarks/selection.py [--mode d s] [--series 0 1 2] [-o FILE.json]
 
-A series passes if every cluster is at least 95 % one class and there are at most two clusters more than classes;
-one without a transition, if besides no cluster is said to order. What counts: see `selection_series`.
+A series passes if every cluster is at least 95 % one class and there are at most two clusters more than
+classes; one without a transition, if besides no cluster is said to order. See `selection_series` for what
+counts.
 """
 
 from __future__ import annotations
@@ -89,8 +90,9 @@ def main() -> None:
                 row = rows[-1]
                 print(
                     f"{row['series']:2d} {mode}  classes {row['classes']}  clusters {row['clusters']:2d} of "
-                    f"{row['components']:2d}  worst {row['worst purity']:.3f}  all {row['purity']:.3f}  orders "
-                    f"{row['orders']!s:5}  {'pass' if row['passed'] else 'FAIL'}  {row['seconds']:.1f} s "
+                    f"{row['components']:2d}  worst {row['worst purity']:.3f}  all {row['purity']:.3f} "
+                    f" orders {row['orders']!s:5}  {'pass' if row['passed'] else 'FAIL'}  "
+                    f"{row['seconds']:.1f} s "
                     f"(select {row['select seconds']:.1f}, cluster {row['cluster seconds']:.1f})",
                     flush=True,
                 )

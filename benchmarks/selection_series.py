@@ -1,7 +1,8 @@
 """Twenty simulated series of three to seven classes, and what each trajectory of them truly is.
 
-Classes are background, Bragg peaks, thermal diffuse scattering and up to four orders of different Tc, beta and
-wave vector. Four series have no order at all, four no diffuse scattering. Exposure goes from 1 to 10 counts a unit.
+Classes are background, Bragg peaks, thermal diffuse scattering and up to four orders of different Tc, beta
+and wave vector. Four series have no order at all, three no diffuse scattering. Exposure goes from 1 to 10
+counts a unit.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from xtec.simulation.presets import temperature_steps
 from xtec.simulation.reflections import cubic_star
 
 MIXED, FAINT, EITHER = -1, -2, -3
-"""Not counted: no class has two thirds of what depends on temperature; too faint for anyone to tell. From EITHER
-down, right in two places: as background, and as class ``EITHER - value``."""
+"""Not counted: no class has two thirds of what depends on temperature; too faint for anyone to tell. From
+EITHER down, right in two places: as background, and as class ``EITHER - value``."""
 
 _SHARE = 2 / 3
 _INVISIBLE, _VISIBLE = 2.0, 4.0
-"""Variation over noise (root of chi square): at 4 the best test mistakes one trajectory in 40 for a flat one."""
+"""Variation over noise (root of chi square): at 4 the best test takes one trajectory in 40 for flat."""
 
 _ORDERS = (
     ("A", (0.5, 0.5, 0.0)),
@@ -175,7 +176,7 @@ class Origins:
 def counts_by_class(
     cluster: NDArray[np.integer], truth: NDArray[np.int64], k: int, c: int
 ) -> NDArray[np.int64]:
-    """How many of each cluster are right in each class, shape (K, C), and in the last column how many count."""
+    """How many of each cluster are right in each class; in the last column how many count, (K, C + 1)."""
     table = np.zeros((k, c + 1), dtype=np.int64)
     for number in range(c):
         right = (truth == number) | (truth == EITHER - number) | ((truth <= EITHER) & (number == 0))

@@ -85,12 +85,13 @@ class Selection:
     bic, icl : array, shape (R,)
         Of plain mixtures of so many components, on a sample; lower is better.
     silhouette, stability : array, shape (R,)
-        Of the same: mean silhouette, and agreement (adjusted Rand index) with a fit to a bootstrap sample from
-        another seed.
+        Of the same: mean silhouette, and agreement (adjusted Rand index) with a fit to a bootstrap sample
+        from another seed.
     size, fidelity : array, shape (R,)
-        Of the most faithful way to join components into so many clusters, in nats; NaN where there is none.
+        Of the most faithful way met to join components into so many clusters (of the one recommended at its
+        number), in nats; NaN where there is none.
     distinctness : array, shape (R,)
-        Lowest exchange rate of fidelity for size between two clusters, as high as it can be had.
+        Lowest exchange rate of fidelity for size between any two of these clusters.
     frontier : array, shape (P, 3)
         Number of clusters, size and fidelity of the clusterings that no other beats.
     n_components : int

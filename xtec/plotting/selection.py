@@ -16,7 +16,7 @@ from xtec.plotting.style import FAINT, INK, MUTED, figure_style, new_figure, tic
 def plot_selection(selection: Selection) -> Figure:
     """All curves in one figure; a dashed line marks the number recommended.
 
-    Information criteria are drawn for each trajectory of the sample above their lowest, so the best is at zero.
+    Information criteria are drawn above their lowest, as shares of their range, so the best is at zero.
     The last panel has the frontier of fidelity against size, numbered by clusters.
     """
     with figure_style():
@@ -47,7 +47,13 @@ def plot_selection(selection: Selection) -> Figure:
 def _curves(axes: Axes, selection: Selection, curves: dict[str, Float64Array]) -> None:
     for position, (name, values) in enumerate(curves.items()):
         axes.plot(
-            selection.n_clusters, values, "os"[position] + "-", color=NAMED[position], label=name, gid=name
+            selection.n_clusters,
+            values,
+            "Do"[position] + "-",
+            ms=(9, 5)[position],
+            color=NAMED[position],
+            label=name,
+            gid=name,
         )
     axes.axvline(selection.recommended, color=MUTED, lw=1.2, ls=(0, (5, 2)), zorder=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -57,7 +63,7 @@ def _curves(axes: Axes, selection: Selection, curves: dict[str, Float64Array]) -
 
 
 def _frontier(axes: Axes, selection: Selection) -> None:
-    numbers, size, fidelity = selection.frontier.T
+    _, size, fidelity = selection.frontier.T
     axes.plot(size, fidelity, ".-", color=FAINT, lw=1.2, ms=5, gid="frontier", label="frontier")
     axes.plot(selection.size, selection.fidelity, "o", color=INK, ms=5, label="most faithful of K")
     for k, x, y in zip(selection.n_clusters, selection.size, selection.fidelity, strict=True):

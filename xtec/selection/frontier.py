@@ -1,7 +1,8 @@
 """Fidelity against size: the primal Pareto frontier of the deterministic information bottleneck.
 
 Components X are joined into clusters Z. The size of a clustering is the entropy H(Z) of its cluster sizes,
-its fidelity the mutual information I(Z; Y) between cluster and Y: what a trajectory of each component looks like.
+its fidelity the mutual information I(Z; Y) between cluster and Y: what a trajectory of each component looks
+like.
 A clustering is on the frontier if no other is as faithful and smaller. The frontier holds more than the
 optima of ``I - b H``, which are only its convex hull.
 

@@ -1,8 +1,8 @@
 """The shape of components: what is alike but for strength, and which components are mixed of several shapes.
 
 Rescaled by their mean, the trajectories of one order are multiples of one shape, longer the higher they
-stand above background; a mixture cuts such a ray into pieces, and bright pieces from noisy ones. Whether two components
-are of one shape is therefore asked leaving the strength free.
+stand above background; a mixture cuts such a ray into pieces, and bright pieces from noisy ones. Whether two
+components are of one shape is therefore asked leaving the strength free.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ _FLAT = 1.0
 """A component whose mean is smaller than its scatter (root of chi square) has no shape."""
 
 _AVERAGED = 9
-"""Shapes are compared on averages of so many trajectories, for single ones are too noisy to tell. They come in
-the order of the voxels, so those averaged are mostly neighbours, and of one class."""
+"""Shapes are compared on averages of so many trajectories, for single ones are too noisy to tell."""
 
 _MIXED, _BEYOND = 1.3, 1.05
 """Scatter across its shape, over what its noise explains, from which on a component is mixed of several; and
@@ -100,13 +99,17 @@ def refine(data: Trajectories, start: MixtureParameters, n_components: int) -> M
     """
     rows = data.rows()
     mixture = _settled(data, recast(data, start, CovarianceType.DIAG), _GAIN, _ITERATIONS)
+    settled = False
     while mixture.n_components < n_components:
         found = scatter(rows, mixture)
         worst = max(range(len(found)), key=lambda k: found[k].gain)
-        if found[worst].gain <= 0:
-            break
-        halves = split(mixture, worst, found[worst].direction)
-        mixture = _settled(data, halves, _GAIN, _ITERATIONS)
+        if found[worst].gain > 0:
+            halves = split(mixture, worst, found[worst].direction)
+            mixture, settled = _settled(data, halves, _GAIN, _ITERATIONS), False
+        elif settled:
+            return mixture
+        else:
+            mixture, settled = _settled(data, mixture, _GAIN / 10, 5 * _ITERATIONS), True
     return _settled(data, mixture, _GAIN / 10, 5 * _ITERATIONS)
 
 
@@ -137,7 +140,8 @@ def likeness(rows: Float64Array, mixture: MixtureParameters) -> Float64Array:
     """p(x, y): what averages of a few trajectories of component x look like, in the shape of y.
 
     Every average is compared with every shape at the strength that suits it best, within the scatter of its
-    own component; strengths without limit are paid for by their range (Laplace's approximation).
+    own component; strengths without limit are paid for by their range (Laplace's approximation). A component
+    looks like those that it overlaps with, too: noise that was cut in two is not told apart.
 
     Parameters
     ----------
@@ -150,7 +154,8 @@ def likeness(rows: Float64Array, mixture: MixtureParameters) -> Float64Array:
     array, shape (M, M)
         Adds up to one.
     """
-    label = responsibilities(rows, mixture)[0].argmax(axis=1)
+    share_of = responsibilities(rows, mixture)[0]
+    label = share_of.argmax(axis=1)
     length, variances = _squared_length(mixture), mixture.variances()
     flat = np.sum(mixture.means**2 / variances, axis=1) < _FLAT**2
     with np.errstate(divide="ignore"):
@@ -164,16 +169,17 @@ def likeness(rows: Float64Array, mixture: MixtureParameters) -> Float64Array:
         gain = projection**2 / (2 * np.maximum(strength, 1e-300)) - np.log1p(np.sqrt(strength / (2 * np.pi)))
         score = np.where(flat, 0.0, gain) + prior
         share = np.exp(score - score.max(axis=1, keepdims=True))
-        table[k] = mixture.weights[k] * (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
-    return np.asarray(table / table.sum())
+        table[k] = (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
+    looks = (share_of.T @ share_of) @ table
+    return np.asarray(looks / looks.sum())
 
 
 def _averages(rows: Float64Array, mean: Float64Array) -> Float64Array:
-    """Means of nine rows at a time, next to each other; the component's own mean where there are too few."""
+    """Means of nine rows at a time, from all over; the component's own mean where there are too few."""
     n = len(rows) // _AVERAGED
     if n < 2:
         return mean[None]
-    return np.asarray(rows[: n * _AVERAGED].reshape(n, _AVERAGED, -1).mean(axis=1))
+    return np.asarray(rows[: n * _AVERAGED].reshape(_AVERAGED, n, -1).mean(axis=0))
 
 
 def _squared_length(mixture: MixtureParameters) -> Float64Array:

@@ -24,8 +24,11 @@ _SAMPLE = 30_000
 _SWEPT = 8_000
 """Trajectories that the criteria are taken on."""
 
-_FIRST, _MOST = 16, 32
-"""Components before those mixed of several shapes are split, and at most."""
+_FIRST = (4, 8, 12, 16)
+"""Numbers of components to begin with."""
+
+_MOST = 32
+"""Components at most, when those mixed of several shapes have been split."""
 
 _STARTS = 4
 _GAIN = 1e-5
@@ -121,11 +124,15 @@ class Selector:
             after_each()
         return self._join(data.sample(np.random.default_rng(config.seed), _SAMPLE), numbers, criteria)
 
+    def _first(self, sample: Trajectories) -> MixtureParameters:
+        """Components before any is split: the number, of a few, that has the lowest BIC."""
+        most = min(max(sample.n // sample.n_features, self.config.lowest), sample.n)
+        numbers = sorted({max(min(number, most), self.config.lowest) for number in _FIRST})
+        fits = [_fit(sample, number, 2 * _STARTS, self.config.seed) for number in numbers]
+        return min(fits, key=lambda fit: fit.bic()).parameters
+
     def _join(self, sample: Trajectories, numbers: NDArray[np.intp], criteria: Float64Array) -> Selected:
-        first = int(np.clip(sample.n // sample.n_features, 1, _FIRST))
-        first = min(max(first, self.config.lowest), sample.n)
-        fitted = _fit(sample, first, 2 * _STARTS, self.config.seed).parameters
-        start = refine(sample, fitted, _MOST)
+        start = refine(sample, self._first(sample), _MOST)
         rows = sample.rows()
         found = scatter(rows, start)
         firm = np.array([0.0 if one.mixed else float(one.size) for one in found])
@@ -137,16 +144,7 @@ class Selector:
         for number, group in enumerate(choice.clustering.partition):
             cluster[list(group)] = number
         front = pareto(met)
-        best = [
-            max((c for c in met if c.n_clusters == k), key=lambda c: c.fidelity, default=None)
-            for k in numbers
-        ]
-        curves = np.array(
-            [
-                (np.nan,) * 3 if c is None else (c.size, c.fidelity, _most_distinct(met, c.n_clusters))
-                for c in best
-            ]
-        )
+        curves = np.array([_point(met, choice.clustering, int(k)) for k in numbers])
         names = ("bic", "icl", "silhouette", "stability", "size", "fidelity", "distinctness")
         selection = Selection(
             n_clusters=numbers,
@@ -160,8 +158,13 @@ class Selector:
         return Selected(start, cluster, selection)
 
 
-def _most_distinct(met: list[Clustering], k: int) -> float:
-    return max(one.distinctness for one in met if one.n_clusters == k)
+def _point(met: list[Clustering], chosen: Clustering, k: int) -> tuple[float, float, float]:
+    """Size, fidelity and distinctness of the most faithful of k clusters, or of what was chosen; else NaN."""
+    mine = [chosen] if chosen.n_clusters == k else [one for one in met if one.n_clusters == k]
+    if not mine:
+        return np.nan, np.nan, np.nan
+    best = max(mine, key=lambda one: one.fidelity)
+    return best.size, best.fidelity, best.distinctness
 
 
 def _fit(data: Trajectories, k: int, n_init: int, seed: int) -> GaussianMixture:
