@@ -47,10 +47,10 @@ def show_selection(run: ClusterRun) -> None:
         return
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("K", "BIC", "ICL", "silhouette", "stability", "size", "fidelity", "distinct"):
+    for name in ("K", "BIC", "ICL", "silhouette", "stability", "fidelity", "distinct"):
         table.add_column(name, justify="right")
     columns = [selection.bic, selection.icl, selection.silhouette, selection.stability]
-    columns += [selection.size, selection.fidelity, selection.distinctness]
+    columns += [selection.fidelity, selection.distinctness]
     for row, number in enumerate(selection.n_clusters):
         mark = " *" if number == selection.recommended else "  "
         cells = [f"{column[row]:,.0f}" for column in columns[:2]]

@@ -10,14 +10,16 @@ from matplotlib.ticker import MaxNLocator
 from xtec.core.results import Selection
 from xtec.core.types import Float64Array
 from xtec.plotting.palette import NAMED
-from xtec.plotting.style import FAINT, INK, MUTED, figure_style, new_figure, ticks_inward
+from xtec.plotting.style import ALARM, FAINT, INK, MUTED, figure_style, new_figure, ticks_inward
+from xtec.selection.recommend import DISTINCT
 
 
 def plot_selection(selection: Selection) -> Figure:
     """All curves in one figure; a dashed line marks the number recommended.
 
     Information criteria are drawn above their lowest, as shares of their range, so the best is at zero.
-    The last panel has the frontier of fidelity against size, numbered by clusters.
+    The third panel has the exchange rate that any two clusters must reach. The last one has the frontier of
+    fidelity against size; its points are numbered by clusters.
     """
     with figure_style():
         figure = new_figure(11.0, 7.4)
@@ -36,6 +38,10 @@ def plot_selection(selection: Selection) -> Figure:
         second.set_title("plain mixtures: higher is better", loc="left")
         _curves(third, selection, {"distinctness": selection.distinctness})
         third.set_ylabel("lowest exchange rate")
+        third.axhline(DISTINCT, color=ALARM, lw=1.2, ls=(0, (2, 2)), zorder=0)
+        third.annotate(
+            "asked", (selection.n_clusters[0], DISTINCT), (0, 4), textcoords="offset points", color=ALARM
+        )
         third.set_ylim(0.0, 1.05)
         third.set_title("clusters joined by shape: do all differ?", loc="left")
         _frontier(fourth, selection)

@@ -58,7 +58,7 @@ class Clustering:
 def entropy(probability: Float64Array) -> float:
     """``-sum p ln p`` in nats."""
     positive = probability[probability > 0]
-    return -float(np.sum(positive * np.log(positive)))
+    return max(0.0, -float(np.sum(positive * np.log(positive))))
 
 
 class Joint:
