@@ -46,8 +46,8 @@ def benchmark(kept: Kept, shape: tuple[int, ...]) -> Benchmark:
             ),
             Contender("floor: shares copied once", "floor", shares.copy),
         ],
-        note="Ours includes making the operator. The reference takes 825 s to make its matrix of 118,445 voxels "
-        "(its tutorial).",
+        note="Ours includes making the operator. The reference takes 825 s to make its matrix of 118,445 "
+        "voxels (its tutorial).",
         same=("sum of squares",),
         within=1e-9,
     )

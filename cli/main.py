@@ -13,6 +13,7 @@ from xtec_cli.commands.cluster import cluster
 from xtec_cli.commands.demo import demo
 from xtec_cli.commands.inspect import inspect
 from xtec_cli.commands.run import run
+from xtec_cli.commands.select import select
 from xtec_cli.commands.simulate import simulate
 from xtec_cli.settings import Settings, global_options
 
@@ -27,7 +28,7 @@ def xtec() -> None:
     """
 
 
-for command in (demo, inspect, cluster, simulate, run):
+for command in (demo, inspect, cluster, select, simulate, run):
     xtec.add_command(command)
 
 

@@ -96,7 +96,12 @@ def cluster_options(command: Command) -> Command:
                 help="d: every voxel; s: peak averaging; smooth: smoothed labels; auto: d or s.",
             ),
             click.option(
-                "-k", "--clusters", type=int, default=4, show_default=True, help="Number of clusters."
+                "-k",
+                "--clusters",
+                metavar="N|A:B|auto",
+                default="4",
+                show_default=True,
+                help="Number of clusters; a range (both ends included) or auto (1:10) chooses it.",
             ),
             click.option(
                 "--rescale",

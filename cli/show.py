@@ -35,6 +35,31 @@ def show_run(run: ClusterRun, folder: Path, seconds: dict[str, float]) -> None:
     _line(console, f"{folder}:", written)
 
 
+def show_selection(run: ClusterRun) -> None:
+    """The sweep over numbers of clusters, and what is recommended."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    selection = run.selection
+    if selection is None:
+        return
+    console = Console(highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("K", "BIC", "ICL", "silhouette", "stability", "fidelity", "distinct"):
+        table.add_column(name, justify="right")
+    columns = [selection.bic, selection.icl, selection.silhouette, selection.stability]
+    columns += [selection.fidelity, selection.distinctness]
+    for row, number in enumerate(selection.n_clusters):
+        mark = " *" if number == selection.recommended else "  "
+        cells = [f"{column[row]:,.0f}" for column in columns[:2]]
+        cells += [f"{column[row]:.2f}" if column[row] == column[row] else "" for column in columns[2:]]
+        table.add_row(f"{number}{mark}", *cells)
+    console.print(table)
+    _line(console, "recommended", selection.reason)
+    _line(console, "would change", selection.sensitivity)
+
+
 def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     """What was read, kept and fitted, a line each."""
     from xtec.core.memory import format_bytes
@@ -64,6 +89,9 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
             "second pass",
             f"clusters {numbers} of {lineage[-1]['n_clusters']} in {lineage[-1]['run']}: {kept}",
         )
+    how = f"best of {mixture.n_init} starts"
+    if run.selection is not None:
+        how = f"joined of {run.selection.n_components} components"
     ended = "converged" if mixture.converged else "NOT converged"
     return [
         (name, f"{span}   {axes} = {shape} voxels   {size}"),
@@ -72,7 +100,7 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
         (
             f"{len(run.clusters)} clusters",
             f"log-likelihood {mixture.log_likelihood:.4f} a trajectory, {mixture.n_iter} iterations, "
-            f"best of {mixture.n_init} starts, {ended}",
+            f"{how}, {ended}",
         ),
     ]
 

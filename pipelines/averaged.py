@@ -94,7 +94,7 @@ class AveragedPeaks:
     def label(self, mixture: GaussianMixture) -> tuple[Labelled, NDArray[np.int16]]:
         """Labels of all voxels; and of all peaks, shape (P,), 0 where one was left out."""
         component, certainty = mixture.predict(self.trajectories)
-        n_peaks, k = len(self.peaks.sums), mixture.config.n_components
+        n_peaks, k = len(self.peaks.sums), mixture.n_clusters
         label, probability = np.zeros(n_peaks, np.int16), np.zeros(n_peaks, np.float32)
         label[self._loud], probability[self._loud] = component + np.int16(1), certainty
         numbers = self.peaks.numbers

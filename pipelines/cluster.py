@@ -11,21 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.progress import Progress
-from xtec.core.results import ClusterRun, FittedMixture, PeakTable
-from xtec.core.shards import Shards
+from xtec.core.results import ClusterRun, PeakTable
 from xtec.core.types import ClusterMap, Mode, Rescale
 from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
-from xtec.mixture import Blocks, EMState, GaussianMixture, MixtureConfig, Trajectories
-from xtec.mixture.smoothed import Placed
-from xtec.mixture.smoothing import Neighbourhood
+from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec.peaks import PeakSums
 from xtec.preprocess import MaskRules, parse_threshold
 from xtec_pipelines.averaged import AveragedPeaks
 from xtec_pipelines.config import ClusterConfig
+from xtec_pipelines.fitting import fit_mixture, fit_smoothed, fitted
 from xtec_pipelines.holding import IngestOptions
 from xtec_pipelines.ingest import KeptTrajectories, ingest
 from xtec_pipelines.journal import Journal
@@ -175,11 +173,11 @@ def cluster_kept(
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
     noise = count_scale(config, kept, series.scan)
     with progress.stage("peaks"):
-        choice = choose_mode(config.mode, kept, series, config.clusters)
+        choice = choose_mode(config.mode, kept, series, config.cluster_range[1])
     logger.info("mode %s: %s", choice.mode, choice.reason)
     if choice.mode is Mode.PEAKS and choice.peaks is not None:
         peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise)
-        mixture = _fit(peaks.trajectories, config, progress, journal)
+        mixture, selection = fit_mixture(peaks.trajectories, config, progress, journal)
         with progress.stage("label"):
             labelled, peak_label = peaks.label(mixture)
         table = _peak_table(choice.peaks.sums, peak_label)
@@ -187,53 +185,17 @@ def cluster_kept(
         with progress.stage("rescale"):
             shards = kept.shards if choice.peaks is None else choice.peaks.shards
             voxels = Voxels(shards, config.rescale, config.min_std, noise)
-        hood = None
         if choice.mode is Mode.SMOOTH:
             hood, reason = make_neighbourhood(config, series.axes, kept.plans)
             choice = replace(choice, reason=reason)
-        mixture = _fit(voxels.trajectories, config, progress, journal, voxels.placed, hood)
+            mixture, selection = fit_smoothed(voxels.placed, hood, config, progress, journal), None
+        else:
+            hood = None
+            mixture, selection = fit_mixture(voxels.trajectories, config, progress, journal)
         with progress.stage("label"):
             labelled, table = voxels.label(mixture, hood), None
-    return _assemble(series, kept, choice, mixture, labelled, table, config)
-
-
-def _fit(
-    trajectories: Blocks,
-    config: ClusterConfig,
-    progress: Progress,
-    journal: Journal | None,
-    placed: Shards[Placed] | None = None,
-    hood: Neighbourhood | None = None,
-) -> GaussianMixture:
-    """Fit the mixture; with label smoothing, if there are neighbours."""
-    model = GaussianMixture(
-        MixtureConfig(
-            n_components=config.clusters,
-            covariance_type=config.covariance,
-            em=config.em,
-            n_init=config.n_init,
-            tol=config.tol,
-            max_iter=config.max_iter,
-            seed=config.seed,
-        )
-    )
-    with progress.stage("cluster", unit="iterations") as advance:
-        save = None if journal is None else journal.saver()
-
-        def after_each(state: EMState) -> None:
-            advance(1)
-            if save is not None:
-                save(state)
-
-        state = None if journal is None else journal.mixture()
-        if placed is not None and hood is not None:
-            return model.fit_smoothed(placed, hood, state=state, save=after_each)
-        data = Trajectories(trajectories, None if config.noise == "none" else config.rescale)
-        if state is None:
-            # A pending longer step cannot be saved: neither this run nor one resumed from here takes it.
-            state = replace(model.search(data).best, before=None)
-            after_each(state)
-        return model.fit(data, state=state, save=after_each)
+    run = _assemble(series, kept, choice, mixture, labelled, table)
+    return replace(run, selection=selection)
 
 
 def _assemble(
@@ -243,10 +205,9 @@ def _assemble(
     mixture: GaussianMixture,
     labelled: Labelled,
     peaks: PeakTable | None,
-    config: ClusterConfig,
 ) -> ClusterRun:
     """Number the clusters, describe them, and put everything together."""
-    k = config.clusters
+    k = mixture.n_clusters
     voxels = np.bincount(labelled.label, minlength=k + 1)[1:]
     curves = cluster_curves(series.scan, labelled.rescaled, labelled.intensity)
     order, trends = number_clusters(curves, voxels)
@@ -272,7 +233,7 @@ def _assemble(
         map=ClusterMap(series.axes, members.index, members.label, series.angles),
         probability=labelled.probability,
         curves=curves.reordered(order),
-        mixture=_fitted(mixture, order, config),
+        mixture=fitted(mixture, order),
         threshold=kept.threshold,
         counts=kept.counts,
         clusters=summarise(series.axes, members, trends),
@@ -288,22 +249,6 @@ def _peak_table(sums: PeakSums, label: NDArray[np.int16]) -> PeakTable:
         centroid=sums.centroid,
         intensity=sums.total,
         maximum=sums.maximum,
-    )
-
-
-def _fitted(mixture: GaussianMixture, order: NDArray[np.intp], config: ClusterConfig) -> FittedMixture:
-    parameters = mixture.parameters.reordered(order)
-    return FittedMixture(
-        weights=parameters.weights,
-        means=parameters.means,
-        covariances=parameters.covariances,
-        covariance_type=str(parameters.covariance_type),
-        log_likelihood=mixture.log_likelihood,
-        bic=mixture.bic(),
-        n_iter=mixture.n_iter,
-        n_init=config.n_init,
-        converged=mixture.converged,
-        n_reseeded=mixture.n_reseeded,
     )
 
 

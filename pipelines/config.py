@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +22,34 @@ from xtec_pipelines.workers import parse_scheduler
 
 _MEMORY_SHARE = 0.5
 """Share of the available memory that is taken when no limit is given."""
+
+
+AUTO_RANGE = "1:10"
+"""Numbers of clusters that ``-k auto`` stands for."""
+
+_MOST_CLUSTERS = 1000
+_MOST_SELECTED = 30
+
+
+def parse_clusters(value: object) -> int | str:
+    """Number of clusters: itself, ``A:B`` (both included) or ``auto``.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these, or out of range.
+    """
+    text = str(value).strip()
+    if text == "auto":
+        return text
+    if match := re.fullmatch(r"(\d+)(?::(\d+))?", text):
+        low, high = int(match[1]), int(match[2] or match[1])
+        if 1 <= low <= high <= (_MOST_SELECTED if match[2] else _MOST_CLUSTERS):
+            return f"{low}:{high}" if match[2] else low
+    raise ConfigError(
+        f"not a number of clusters: {text!r}",
+        hint=f"1 to {_MOST_CLUSTERS}, auto, or a range such as 2:8 up to {_MOST_SELECTED}",
+    )
 
 
 class InputConfig(BaseModel):
@@ -67,7 +96,7 @@ class ClusterConfig(InputConfig):
     drop: tuple[int, ...] | None = None
     auto_refine: bool = False
     mode: Mode = Mode.AUTO
-    clusters: int = Field(default=4, ge=1, le=1000)
+    clusters: int | str = 4
     rescale: Rescale = Rescale.MEAN
     threshold: str = "kl+significance"
     fdr: float = Field(default=0.01, gt=0, lt=1)
@@ -104,18 +133,46 @@ class ClusterConfig(InputConfig):
     def _listed(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
 
+    @field_validator("clusters", mode="before")
+    @classmethod
+    def _known_clusters(cls, value: object) -> int | str:
+        return parse_clusters(value)
+
     @model_validator(mode="after")
-    def _fits_together(self) -> ClusterConfig:
+    def _second_pass(self) -> ClusterConfig:
         chosen = [name for name in ("keep", "drop") if getattr(self, name) is not None]
         if self.from_run is None and chosen:
             raise ConfigError(f"--{chosen[0]} needs the run whose clusters are meant", hint="--from RUN")
         if self.from_run is not None and len(chosen) != 1:
             raise ConfigError("which clusters of the earlier run?", hint="--keep 2,3 or --drop 1")
-        if self.mode is Mode.SMOOTH and self.noise != "none":
-            raise ConfigError("smoothed labels and counting noise do not go together", hint="--mode d or s")
         if self.from_run is not None and self.auto_refine:
             raise ConfigError("--auto-refine chooses the clusters itself", hint="leave --from out")
         return self
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ClusterConfig:
+        if self.mode is Mode.SMOOTH and self.noise != "none":
+            raise ConfigError("smoothed labels and counting noise do not go together", hint="--mode d or s")
+        if isinstance(self.clusters, int):
+            return self
+        if self.mode is Mode.SMOOTH or self.noise != "none":
+            raise ConfigError(
+                "the number of clusters is chosen for plain mixtures only", hint="a number with -k"
+            )
+        if self.covariance is not CovarianceType.DIAG:
+            raise ConfigError(
+                f"clusters are joined of components with --covariance diag, not {self.covariance}",
+                hint="a number with -k, or --covariance diag",
+            )
+        return self
+
+    @property
+    def cluster_range(self) -> tuple[int, int]:
+        """Lowest and highest number of clusters."""
+        if isinstance(self.clusters, int):
+            return self.clusters, self.clusters
+        low, _, high = (AUTO_RANGE if self.clusters == "auto" else self.clusters).partition(":")
+        return int(low), int(high)
 
     @field_validator("threshold", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xtec.core.progress import Progress
-from xtec.core.results import ClusterRun
+from xtec.core.results import ClusterRun, Selection
 from xtec.core.types import Significance
 from xtec.io import write_results
 from xtec.io.atomic import write_text
@@ -70,6 +70,7 @@ def summary(run: ClusterRun) -> dict[str, Any]:
             for cluster in run.clusters
         ],
         "lineage": list(run.process["lineage"]),
+        "selection": None if run.selection is None else selection_summary(run.selection),
         "dropped": list(run.process["dropped"]),
         "timings": {f"{stage} (s)": seconds for stage, seconds in run.process["timings"].items()},
     }
@@ -88,6 +89,20 @@ def _significance(found: Significance | None) -> Mapping[str, Any] | None:
     }
 
 
+def selection_summary(selection: Selection) -> dict[str, Any]:
+    """The sweep as plain values; null where there is none."""
+    names = ("bic", "icl", "silhouette", "stability", "size", "fidelity", "distinctness")
+    columns = {name: getattr(selection, name).tolist() for name in names}
+    return {
+        "recommended": selection.recommended,
+        "reason": selection.reason,
+        "sensitivity": selection.sensitivity,
+        "n_components": selection.n_components,
+        "n_clusters": selection.n_clusters.tolist(),
+        **{name: [x if x == x else None for x in values] for name, values in columns.items()},
+    }
+
+
 def quantity(
     value: float, units: str, low: float | None = None, high: float | None = None
 ) -> Mapping[str, Any] | None:
@@ -103,6 +118,7 @@ def draw_figures(folder: Path, run: ClusterRun) -> None:
         plot_average_intensity,
         plot_noise,
         plot_qmap,
+        plot_selection,
         plot_threshold,
         plot_trajectories,
         save_figure,
@@ -115,6 +131,8 @@ def draw_figures(folder: Path, run: ClusterRun) -> None:
     save_figure(plot_trajectories(run.curves, labels), folder / "trajectories.png")
     save_figure(plot_average_intensity(run.curves, labels), folder / "average_intensity.png")
     save_figure(plot_qmap(run.map), folder / "qmap.png")
+    if run.selection is not None:
+        save_figure(plot_selection(run.selection), folder / "selection.png")
 
 
 def _legend(run: ClusterRun, position: int) -> str:

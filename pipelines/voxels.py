@@ -127,10 +127,10 @@ class Voxels:
 
     def label(self, mixture: GaussianMixture, hood: Neighbourhood | None = None) -> Labelled:
         """Labels of all voxels; of responsibilities averaged over neighbours, if there are any."""
-        find: _Find = _OnPart(Labeller(mixture.parameters, mixture.noise), self._part)
+        find: _Find = _OnPart(mixture.labeller(), self._part)
         if hood is not None:
             find = mixture.smoothed_labeller(self.placed, hood)
-        work = _Label(find, mixture.config.n_components, self.how)
+        work = _Label(find, mixture.n_clusters, self.how)
         return Labelled.joined(self._shards.map(work), self.n)
 
 

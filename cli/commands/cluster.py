@@ -49,7 +49,7 @@ def cluster(settings: Settings, **values: Any) -> None:
 def run_and_show(settings: Settings, config: Any) -> None:
     """Run a configuration and show its table (or its summary as JSON)."""
     from xtec_cli.progress import terminal_progress
-    from xtec_cli.show import show_json, show_run
+    from xtec_cli.show import show_json, show_run, show_selection
     from xtec_pipelines.cluster import run_cluster
     from xtec_pipelines.run_folder import summary
 
@@ -66,4 +66,5 @@ def run_and_show(settings: Settings, config: Any) -> None:
     if settings.json:
         show_json({"run": config.output, **summary(run)})
     else:
+        show_selection(run)
         show_run(run, Path(config.output), progress.seconds)

@@ -76,8 +76,69 @@ class PeakTable:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """How the number of clusters was chosen; curves over R numbers of clusters.
+
+    Attributes
+    ----------
+    n_clusters : array, shape (R,)
+    bic, icl : array, shape (R,)
+        Of plain mixtures of so many components, on a sample; lower is better.
+    silhouette, stability : array, shape (R,)
+        Of the same: mean silhouette, and agreement (adjusted Rand index) with a fit to a bootstrap sample
+        from another seed.
+    size, fidelity : array, shape (R,)
+        Of the most faithful way met to join components into so many clusters (of the one recommended at its
+        number), in nats; NaN where there is none.
+    distinctness : array, shape (R,)
+        Lowest exchange rate of fidelity for size between any two of these clusters.
+    frontier : array, shape (P, 3)
+        Number of clusters, size and fidelity of the clusterings that no other beats.
+    n_components : int
+        M, that clusters are joined of.
+    recommended : int
+    reason, sensitivity : str
+        Why, and what would change it.
+    """
+
+    n_clusters: NDArray[np.intp]
+    bic: Float64Array
+    icl: Float64Array
+    silhouette: Float64Array
+    stability: Float64Array
+    size: Float64Array
+    fidelity: Float64Array
+    distinctness: Float64Array
+    frontier: Float64Array
+    n_components: int
+    recommended: int
+    reason: str
+    sensitivity: str
+
+
+@dataclass(frozen=True)
+class MixtureParts:
+    """Gaussians that clusters are joined of, where a cluster is several of them.
+
+    Attributes
+    ----------
+    cluster : array, shape (M,)
+        Number 1..K of the cluster that each belongs to.
+    weights : array, shape (M,)
+    means, covariances : array, shape (M, T)
+    """
+
+    cluster: NDArray[np.int16]
+    weights: Float64Array
+    means: Float64Array
+    covariances: Float64Array
+
+
+@dataclass(frozen=True)
 class FittedMixture:
     """The mixture behind the labels, components numbered as the clusters.
+
+    Where a cluster is several Gaussians, weight, mean and variance are those of all of them together.
 
     Attributes
     ----------
@@ -93,6 +154,8 @@ class FittedMixture:
     converged : bool
     n_reseeded : int
         Components that ran empty and were started anew.
+    parts : MixtureParts, optional
+        Where clusters are joined of several Gaussians; log-likelihood and BIC are those of the parts.
     """
 
     weights: Float64Array
@@ -105,6 +168,7 @@ class FittedMixture:
     n_init: int
     converged: bool
     n_reseeded: int
+    parts: MixtureParts | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +194,8 @@ class ClusterRun:
         Provenance: version, options, seed, inputs, timings.
     warnings : sequence of str
         What to doubt.
+    selection : Selection or None
+        Where the number of clusters was not given.
     """
 
     title: str
@@ -146,3 +212,4 @@ class ClusterRun:
     peaks: PeakTable | None
     process: Mapping[str, Any]
     warnings: Sequence[str] = field(default=())
+    selection: Selection | None = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.parallel import block_threads
-from xtec.core.results import ClusterRun, FittedMixture, PeakTable
+from xtec.core.results import ClusterRun, FittedMixture, PeakTable, Selection
 from xtec.core.types import (
     BackgroundThreshold,
     ClusterCurves,
@@ -54,6 +54,8 @@ def write_results(path: Path, run: ClusterRun) -> None:
         if run.peaks is not None:
             _write_peaks(entry, run.peaks, run.curves.scan, run.map)
         _write_mixture(entry, run.mixture, run.curves.scan)
+        if run.selection is not None:
+            _write_selection(entry, run.selection)
         _write_threshold(entry, run.threshold, run.counts)
         if run.threshold.significance is not None:
             _write_noise(entry, run.threshold.significance)
@@ -155,6 +157,24 @@ def _write_mixture(entry: h5py.Group, mixture: FittedMixture, scan: Axis) -> Non
     for name in ("n_iter", "n_init", "converged", "n_reseeded"):
         group[name] = getattr(mixture, name)
     group["log_likelihood"].attrs["long_name"] = "mean log-likelihood of a trajectory"
+
+    if mixture.parts is not None:
+        parts = new_group(group, "parts", "NXcollection")
+        for name in ("cluster", "weights", "means", "covariances"):
+            parts[name] = getattr(mixture.parts, name)
+
+
+def _write_selection(entry: h5py.Group, selection: Selection) -> None:
+    number = Axis("n_clusters", selection.n_clusters.astype(np.float64))
+    names = ["bic", "icl", "silhouette", "stability", "size", "fidelity", "distinctness"]
+    group = new_data(entry, "selection", title="number of clusters", signals=names, axes=[number])
+    for name in names:
+        group[name] = getattr(selection, name)
+    for name in ("recommended", "reason", "sensitivity", "n_components"):
+        group[name] = getattr(selection, name)
+    frontier = new_group(group, "frontier", "NXcollection")
+    for column, name in enumerate(("n_clusters", "size", "fidelity")):
+        frontier[name] = selection.frontier[:, column]
 
 
 def _write_threshold(entry: h5py.Group, threshold: BackgroundThreshold, counts: VoxelCounts) -> None:

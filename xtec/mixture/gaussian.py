@@ -86,6 +86,8 @@ class GaussianMixture:
         As of the trajectories fitted; `predict` and the like take such trajectories.
     other_optima : tuple of float
         Mean log-likelihoods of the other finalists, as far as they were followed.
+    cluster : array, shape (K,), or None
+        Cluster of each component, where clusters are joined of several; set it before predicting.
 
     References
     ----------
@@ -94,6 +96,16 @@ class GaussianMixture:
 
     def __init__(self, config: MixtureConfig) -> None:
         self.config = config
+        self.cluster: NDArray[np.intp] | None = None
+
+    @property
+    def n_clusters(self) -> int:
+        """Components, or clusters that they are joined to."""
+        return self.config.n_components if self.cluster is None else int(self.cluster.max()) + 1
+
+    def labeller(self) -> Labeller:
+        """What finds the cluster of a trajectory, here or elsewhere."""
+        return Labeller(self.parameters, self.noise, self.cluster)
 
     def fit(
         self,
@@ -230,10 +242,8 @@ class GaussianMixture:
         return np.concatenate(list(as_shards(trajectories).map(shares)))
 
     def predict(self, trajectories: Blocks) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-        """Most probable component (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
-        labels, probabilities = zip(
-            *as_shards(trajectories).map(Labeller(self.parameters, self.noise)), strict=True
-        )
+        """Most probable cluster (0..) of each trajectory, and its probability; both of shape (n,)."""
+        labels, probabilities = zip(*as_shards(trajectories).map(self.labeller()), strict=True)
         return np.concatenate(labels), np.concatenate(probabilities)
 
     def score(self, trajectories: Blocks | Trajectories) -> float:
@@ -256,10 +266,18 @@ class Labeller:
     parameters : MixtureParameters
     noise : Rescale, optional
         As of `Trajectories`.
+    cluster : array, shape (K,), optional
+        Cluster of each component: then the most probable cluster is found.
     """
 
     parameters: MixtureParameters
     noise: Rescale | None = None
+    cluster: NDArray[np.intp] | None = None
+
+    @property
+    def n_clusters(self) -> int:
+        """Labels that may come out."""
+        return self.parameters.n_components if self.cluster is None else int(self.cluster.max()) + 1
 
     def __call__(self, block: FloatArray | Noisy) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Component (0..K-1) of each trajectory of an array (n, T), and its probability; both (n,)."""
@@ -267,9 +285,11 @@ class Labeller:
         if isinstance(block, Noisy):
             return _behind_noise(self.parameters, self.noise, block).predict(block)
         full = has_full_scatter(self.parameters.covariance_type)
-        if isinstance(block, np.ndarray) and not full:
+        if self.cluster is None and isinstance(block, np.ndarray) and not full:
             return FusedModel(self.parameters, frame, precision(block.dtype)).predict(block)
         share = PlainModel(self.parameters, frame.centre).responsibilities(block)
+        if self.cluster is not None:
+            share = share @ np.eye(self.n_clusters)[self.cluster]
         return share.argmax(axis=1).astype(np.int16), share.max(axis=1).astype(np.float32)
 
 

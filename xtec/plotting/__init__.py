@@ -2,6 +2,7 @@
 
 from xtec.plotting.noise import plot_noise
 from xtec.plotting.qmap import plot_qmap
+from xtec.plotting.selection import plot_selection
 from xtec.plotting.style import cluster_color, figure_style, save_figure
 from xtec.plotting.threshold import plot_threshold
 from xtec.plotting.trajectories import plot_average_intensity, plot_trajectories
@@ -12,6 +13,7 @@ __all__ = [
     "plot_average_intensity",
     "plot_noise",
     "plot_qmap",
+    "plot_selection",
     "plot_threshold",
     "plot_trajectories",
     "save_figure",
