@@ -30,9 +30,9 @@ PURE = 0.95
 MORE = 2
 
 
-def measure(number: int, mode: str, folder: Path) -> dict[str, Any]:
+def measure(number: int, mode: str, folder: Path, offset: int) -> dict[str, Any]:
     """Cluster one series and hold it against what was planted."""
-    spec = make_spec(number)
+    spec = make_spec(number, offset)
     path = folder / f"{number}.nxs"
     if not path.exists():
         write_stacked(path, SimulatedSeries(spec), Storage(compression="none"))
@@ -52,7 +52,6 @@ def measure(number: int, mode: str, folder: Path) -> dict[str, Any]:
         "mode": mode,
         "classes": content.n_classes,
         "clusters": len(run.clusters),
-        "components": run.selection.n_components if run.selection else None,
         "worst purity": worst,
         "purity": float(table[:, :-1].max(axis=1).sum() / counted.sum()),
         "orders": orders,
@@ -68,7 +67,9 @@ def measure(number: int, mode: str, folder: Path) -> dict[str, Any]:
 def _table(run: ClusterRun, origins: Origins, mode: str) -> np.ndarray:
     label = run.map.label.astype(np.int64) - 1
     if mode == "s":
-        peak = connect(run.map.index, run.map.shape)
+        # Neighbours that go opposite ways are of different peaks, and then of different clusters.
+        touching = connect(run.map.index, run.map.shape)
+        _, peak = np.unique(touching * len(run.clusters) + label, return_inverse=True)
         n_peaks = int(peak.max()) + 1
         origins, first = origins.pooled(peak, n_peaks), np.unique(peak, return_index=True)[1]
         label = label[first]
@@ -80,17 +81,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mode", nargs="+", default=["d", "s"])
     parser.add_argument("--series", nargs="+", type=int, default=range(len(CONTENTS)))
+    parser.add_argument("--offset", type=int, default=0, help="other crystals and noise [0]")
     parser.add_argument("-o", "--output", type=Path)
     asked = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for mode in asked.mode:
             for number in asked.series:
-                rows.append(measure(number, mode, Path(folder)))
+                rows.append(measure(number, mode, Path(folder), asked.offset))
                 row = rows[-1]
                 print(
-                    f"{row['series']:2d} {mode}  classes {row['classes']}  clusters {row['clusters']:2d} of "
-                    f"{row['components']:2d}  worst {row['worst purity']:.3f}  all {row['purity']:.3f} "
+                    f"{row['series']:2d} {mode}  classes {row['classes']}  clusters {row['clusters']:2d}  "
+                    f"worst {row['worst purity']:.3f}  all {row['purity']:.3f} "
                     f" orders {row['orders']!s:5}  {'pass' if row['passed'] else 'FAIL'}  "
                     f"{row['seconds']:.1f} s "
                     f"(select {row['select seconds']:.1f}, cluster {row['cluster seconds']:.1f})",

@@ -94,7 +94,7 @@ CONTENTS = (
 )
 
 
-def make_spec(number: int) -> SeriesSpec:
+def make_spec(number: int, offset: int = 0) -> SeriesSpec:
     """Series number 0..19: 24 temperatures, 15 x 113 x 113 voxels."""
     content = CONTENTS[number]
     orders = tuple(
@@ -107,7 +107,7 @@ def make_spec(number: int) -> SeriesSpec:
         transitions=orders,
         scattering=Scattering(bragg_rule="Pm-3n", sigma=0.8, diffuse=content.diffuse),
         detector=Detector(counts=content.counts, hot_pixels=2),
-        seed=number,
+        seed=number + offset,
     )
 
 

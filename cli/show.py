@@ -46,10 +46,10 @@ def show_selection(run: ClusterRun) -> None:
         return
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("K", "BIC", "ICL", "silhouette", "stability", "fidelity", "distinct"):
+    for name in ("K", "BIC", "ICL", "silhouette", "stability", "fidelity", "gain"):
         table.add_column(name, justify="right")
     columns = [selection.bic, selection.icl, selection.silhouette, selection.stability]
-    columns += [selection.fidelity, selection.distinctness]
+    columns += [selection.fidelity, selection.gain]
     for row, number in enumerate(selection.n_clusters):
         mark = " *" if number == selection.recommended else "  "
         cells = [f"{column[row]:,.0f}" for column in columns[:2]]
@@ -91,7 +91,7 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
         )
     how = f"best of {mixture.n_init} starts"
     if run.selection is not None:
-        how = f"joined of {run.selection.n_components} components"
+        how = "shapes found one after the other"
     ended = "converged" if mixture.converged else "NOT converged"
     return [
         (name, f"{span}   {axes} = {shape} voxels   {size}"),

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.chunking import rim
-from xtec.core.shards import Shards
+from xtec.core.shards import Local, Shards
 from xtec.core.types import Float64Array, Rescale
 from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.order_parameter import ClusterMoments
 from xtec.peaks import PeakSums, ShardPeaks, connect, unite
 from xtec.preprocess import CountScale, noise_of_rescaled
+from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
 from xtec_pipelines.ingest import KeptTrajectories
 from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.voxels import Labelled, loud_enough, note_quiet
+from xtec_pipelines.voxels import Find, Labelled, Level, loud_enough, note_quiet
 
 
 @dataclass(frozen=True)
@@ -85,22 +86,42 @@ class AveragedPeaks:
         self.peaks = peaks
         rescaled, self._loud = loud_enough(peaks.sums.mean, how, min_std)
         note_quiet(len(peaks.sums) - self._loud.size, len(peaks.sums))
-        self._rows = rescaled.rows
-        self.trajectories: Blocks = rescaled.rows
+        self.rows = rescaled.rows
+        self._mean, self._noise = peaks.sums.mean.mean(axis=1)[self._loud], noise
         if noise is not None:
-            mean, size = peaks.sums.mean.mean(axis=1)[self._loud], peaks.sums.size[self._loud]
-            self.trajectories = Noisy(rescaled.rows, noise_of_rescaled(noise, mean, rescaled, size))
+            self._noise_of_rows = noise_of_rescaled(noise, self._mean, rescaled, peaks.sums.size[self._loud])
 
-    def label(self, mixture: GaussianMixture) -> tuple[Labelled, NDArray[np.int16]]:
+    @property
+    def trajectories(self) -> Blocks:
+        """What is clustered, with its noise if that is known."""
+        return self.rows if self._noise is None else Noisy(self.rows, self._noise_of_rows)
+
+    def shaped(self, level: Level) -> Local[Shaped]:
+        """What is clustered, its noise, and how much of it stands above a background."""
+        excess = 1 - level.background / self._mean
+        alone = (self.peaks.sums.size[self._loud] == 1) & (self._mean <= level.cutoff)
+        chance = np.where(alone, level.chance, 0.0)
+        number = np.arange(len(self.rows))
+        return Local([Shaped(0, number, self.rows, self._noise_of_rows, excess, chance)])
+
+    def plain(self, mixture: GaussianMixture) -> Find:
+        """Labels by a mixture."""
+        return lambda peaks: mixture.predict(peaks.trajectories)
+
+    def by_shape(self, shapes: Shapes, level: Level) -> Find:
+        """Labels by shapes."""
+        return lambda peaks: next(peaks.shaped(level).map(shapes))
+
+    def label(self, find: Find, n_clusters: int) -> tuple[Labelled, NDArray[np.int16]]:
         """Labels of all voxels; and of all peaks, shape (P,), 0 where one was left out."""
-        component, certainty = mixture.predict(self.trajectories)
-        n_peaks, k = len(self.peaks.sums), mixture.n_clusters
+        component, certainty = find(self)
+        n_peaks, k = len(self.peaks.sums), n_clusters
         label, probability = np.zeros(n_peaks, np.int16), np.zeros(n_peaks, np.float32)
         label[self._loud], probability[self._loud] = component + np.int16(1), certainty
         numbers = self.peaks.numbers
         work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k)
         labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
-        moments = ClusterMoments.of(self._rows, label[self._loud], k)
+        moments = ClusterMoments.of(self.rows, label[self._loud], k)
         return replace(labelled, rescaled=moments), label
 
 

@@ -36,7 +36,7 @@ from xtec_pipelines.reading import Members, number_clusters, summarise
 from xtec_pipelines.run_folder import write_run
 from xtec_pipelines.second_pass import FIRST_PASS, Parent, load_parent, take
 from xtec_pipelines.smoothing import make_neighbourhood
-from xtec_pipelines.voxels import Labelled, Voxels
+from xtec_pipelines.voxels import Labelled, Level, Voxels
 from xtec_pipelines.workers import open_workers
 
 logger = logging.getLogger(__name__)
@@ -172,14 +172,15 @@ def cluster_kept(
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
     noise = count_scale(config, kept, series.scan)
+    level = Level.of(kept.threshold, kept.counts.n_judged)
     with progress.stage("peaks"):
         choice = choose_mode(config.mode, kept, series, config.cluster_range[1])
     logger.info("mode %s: %s", choice.mode, choice.reason)
     if choice.mode is Mode.PEAKS and choice.peaks is not None:
         peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise)
-        mixture, selection = fit_mixture(peaks.trajectories, config, progress, journal)
+        fit = fit_mixture(peaks, level, config, progress, journal)
         with progress.stage("label"):
-            labelled, peak_label = peaks.label(mixture)
+            labelled, peak_label = peaks.label(fit.find, fit.n_clusters)
         table = _peak_table(choice.peaks.sums, peak_label)
     else:
         with progress.stage("rescale"):
@@ -188,14 +189,13 @@ def cluster_kept(
         if choice.mode is Mode.SMOOTH:
             hood, reason = make_neighbourhood(config, series.axes, kept.plans)
             choice = replace(choice, reason=reason)
-            mixture, selection = fit_smoothed(voxels.placed, hood, config, progress, journal), None
+            fit = fit_smoothed(voxels.placed, hood, config, progress, journal)
         else:
-            hood = None
-            mixture, selection = fit_mixture(voxels.trajectories, config, progress, journal)
+            fit = fit_mixture(voxels, level, config, progress, journal)
         with progress.stage("label"):
-            labelled, table = voxels.label(mixture, hood), None
-    run = _assemble(series, kept, choice, mixture, labelled, table)
-    return replace(run, selection=selection)
+            labelled, table = voxels.label(fit.find, fit.n_clusters), None
+    run = _assemble(series, kept, choice, fit.mixture, labelled, table)
+    return replace(run, selection=fit.selection)
 
 
 def _assemble(
@@ -207,7 +207,7 @@ def _assemble(
     peaks: PeakTable | None,
 ) -> ClusterRun:
     """Number the clusters, describe them, and put everything together."""
-    k = mixture.n_clusters
+    k = mixture.config.n_components
     voxels = np.bincount(labelled.label, minlength=k + 1)[1:]
     curves = cluster_curves(series.scan, labelled.rescaled, labelled.intensity)
     order, trends = number_clusters(curves, voxels)

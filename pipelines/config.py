@@ -159,10 +159,10 @@ class ClusterConfig(InputConfig):
             raise ConfigError(
                 "the number of clusters is chosen for plain mixtures only", hint="a number with -k"
             )
-        if self.covariance is not CovarianceType.DIAG:
+        if self.covariance is not CovarianceType.DIAG or self.rescale is not Rescale.MEAN:
             raise ConfigError(
-                f"clusters are joined of components with --covariance diag, not {self.covariance}",
-                hint="a number with -k, or --covariance diag",
+                "the number of clusters is chosen with --covariance diag and --rescale mean only",
+                hint="a number with -k",
             )
         return self
 

@@ -5,46 +5,110 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.progress import Progress
-from xtec.core.results import FittedMixture, MixtureParts, Selection
+from xtec.core.results import FittedMixture, Selection
 from xtec.core.shards import Shards
 from xtec.mixture import Blocks, EMState, GaussianMixture, MixtureConfig, Trajectories
+from xtec.mixture.moments import ComponentMoments
 from xtec.mixture.smoothed import Placed
 from xtec.mixture.smoothing import Neighbourhood
-from xtec.selection import Selector, SelectorConfig
+from xtec.selection import Selector, SelectorConfig, Shaped, Shapes
+from xtec.selection.shapes import View
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.journal import Journal
+from xtec_pipelines.voxels import Find, Level
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Fit:
+    """The mixture of a run, and how its clusters are found.
+
+    Attributes
+    ----------
+    mixture : GaussianMixture
+        Where shapes were found, it only describes their trajectories.
+    find : callable
+        Finds the cluster of each trajectory.
+    selection : Selection, optional
+        How the number of clusters was chosen.
+    """
+
+    mixture: GaussianMixture
+    find: Find
+    selection: Selection | None = None
+
+    @property
+    def n_clusters(self) -> int:
+        """K."""
+        return self.mixture.config.n_components
+
+
+class Clustered(Protocol):
+    """What is clustered: voxels, or peaks."""
+
+    @property
+    def trajectories(self) -> Blocks:
+        """Rescaled trajectories, with their noise if that is known."""
+
+    @property
+    def rows(self) -> Blocks:
+        """The same without it."""
+
+    def shaped(self, level: Level) -> Shards[Shaped]:
+        """The same with noise, and how much of them stands above a background."""
+
+    def plain(self, mixture: GaussianMixture) -> Find:
+        """Labels by a mixture."""
+
+    def by_shape(self, shapes: Shapes, level: Level) -> Find:
+        """Labels by shapes."""
+
+
 def fit_mixture(
-    trajectories: Blocks,
+    clustered: Clustered,
+    level: Level,
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None,
-) -> tuple[GaussianMixture, Selection | None]:
-    """Fit the mixture, after choosing the number of clusters where that is asked for.
-
-    A choice depends on nothing but trajectories and seed, so a run that is resumed makes it again.
-    """
-    data = Trajectories(trajectories, None if config.noise == "none" else config.rescale)
+) -> Fit:
+    """Fit the mixture, or choose the number of clusters where that is asked for."""
     if isinstance(config.clusters, int):
-        return _fit(data, _model(config, config.clusters), progress, journal), None
+        how = None if config.noise == "none" else config.rescale
+        data = Trajectories(clustered.trajectories, how)
+        mixture = _fit(data, _model(config, config.clusters), progress, journal)
+        return Fit(mixture, clustered.plain(mixture))
     low, high = config.cluster_range
+    shaped = clustered.shaped(level)
     with progress.stage("select", total=high - low + 1, unit="numbers") as advance:
         selector = Selector(SelectorConfig(lowest=low, highest=high, seed=config.seed))
-        selected = selector.select(data, lambda: advance(1))
+        selected = selector.select(shaped, lambda: advance(1))
     logger.info("%s", selected.selection.reason)
-    model = _model(config, selected.start.n_components)
-    _fit(data, model, progress, journal, EMState(selected.start))
-    model.cluster = selected.cluster
-    return model, selected.selection
+    with progress.stage("cluster"):
+        data, k = Trajectories(clustered.rows), selected.selection.recommended
+        moments = ComponentMoments.empty(k, data.n_features, full=False)
+        for part in shaped.map(_Shared(selected.shapes)):
+            moments = moments.merge(part)
+        mixture = _model(config, k).described_by(moments, data)
+    return Fit(mixture, clustered.by_shape(selected.shapes, level), selected.selection)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Moments of the classes of a shard."""
+
+    shapes: Shapes
+
+    def __call__(self, block: Shaped) -> ComponentMoments:
+        share = self.shapes.responsibilities(View.of(block))
+        return ComponentMoments.of_block(block.rows.astype(np.float64), share, full=False)
 
 
 def fit_smoothed(
@@ -53,12 +117,13 @@ def fit_smoothed(
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None,
-) -> GaussianMixture:
+) -> Fit:
     """Fit the mixture with label smoothing."""
     with _saving(progress, journal) as after_each:
         state = None if journal is None else journal.mixture()
         model = _model(config, config.cluster_range[1])
-        return model.fit_smoothed(placed, hood, state=state, save=after_each)
+        model.fit_smoothed(placed, hood, state=state, save=after_each)
+    return Fit(model, model.smoothed_labeller(placed, hood))
 
 
 @contextmanager
@@ -94,11 +159,10 @@ def _fit(
     model: GaussianMixture,
     progress: Progress,
     journal: Journal | None,
-    start: EMState | None = None,
 ) -> GaussianMixture:
-    """Go on from what the journal has, or from a start, or search for one."""
+    """Go on from what the journal has, or search for a start."""
     with _saving(progress, journal) as after_each:
-        state = (None if journal is None else journal.mixture()) or start
+        state = None if journal is None else journal.mixture()
         if state is None:
             # A pending longer step cannot be saved: neither this run nor one resumed from here takes it.
             state = replace(model.search(data).best, before=None)
@@ -108,16 +172,7 @@ def _fit(
 
 def fitted(mixture: GaussianMixture, order: NDArray[np.intp]) -> FittedMixture:
     """What is written of a mixture, its clusters in another order."""
-    whole, parts, cluster = mixture.parameters, None, mixture.cluster
-    if cluster is not None:
-        number = np.argsort(order)[cluster]
-        first = np.argsort(number, kind="stable")
-        pieces = whole.reordered(first)
-        parts = MixtureParts(
-            (number[first] + 1).astype(np.int16), pieces.weights, pieces.means, pieces.covariances
-        )
-        whole = whole.merged(cluster)
-    parameters = whole.reordered(order)
+    parameters = mixture.parameters.reordered(order)
     return FittedMixture(
         weights=parameters.weights,
         means=parameters.means,
@@ -129,5 +184,4 @@ def fitted(mixture: GaussianMixture, order: NDArray[np.intp]) -> FittedMixture:
         n_init=mixture.config.n_init,
         converged=mixture.converged,
         n_reseeded=mixture.n_reseeded,
-        parts=parts,
     )

@@ -22,14 +22,14 @@ _VOXELS = 100_000
 
 
 def count_scale(config: ClusterConfig, kept: KeptTrajectories, scan: Axis) -> CountScale | None:
-    """Count scale of a run; None where noise is not asked for.
+    """Count scale of a run; None where noise is not asked for, and the number of clusters is given.
 
     Raises
     ------
     InputError
         If it is to come from the data, and there are too few temperatures for that.
     """
-    if config.noise == "none":
+    if config.noise == "none" and isinstance(config.clusters, int):
         return None
     if config.counts_per_unit is not None:
         return CountScale.constant(config.counts_per_unit)

@@ -91,13 +91,12 @@ def _significance(found: Significance | None) -> Mapping[str, Any] | None:
 
 def selection_summary(selection: Selection) -> dict[str, Any]:
     """The sweep as plain values; null where there is none."""
-    names = ("bic", "icl", "silhouette", "stability", "size", "fidelity", "distinctness")
+    names = ("bic", "icl", "silhouette", "stability", "size", "fidelity", "gain")
     columns = {name: getattr(selection, name).tolist() for name in names}
     return {
         "recommended": selection.recommended,
         "reason": selection.reason,
         "sensitivity": selection.sensitivity,
-        "n_components": selection.n_components,
         "n_clusters": selection.n_clusters.tolist(),
         **{name: [x if x == x else None for x in values] for name, values in columns.items()},
     }

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from xtec.core.errors import NothingToClusterError
 from xtec.core.shards import PartOf, Record, Shards
-from xtec.core.types import Float64Array, FloatArray, Rescale
-from xtec.mixture import Blocks, GaussianMixture, Labeller, Noisy
+from xtec.core.types import BackgroundThreshold, Float64Array, FloatArray, Rescale
+from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.mixture.smoothed import Placed
-from xtec.mixture.smoothing import Neighbourhood
 from xtec.order_parameter import ClusterMoments
 from xtec.preprocess import CountScale, Rescaled, noise_of_rescaled, rescale, varying
+from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,43 @@ class Labelled(Record):
         for name in columns:
             columns[name] = columns[name][order]
         return cls(*columns.values(), *moments)
+
+
+Find = Callable[[Any], tuple[NDArray[np.int16], NDArray[np.float32]]]
+"""Finds the cluster 0..K-1 of each trajectory of a shard, and its probability."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Where trajectories stand by their mean intensity.
+
+    Attributes
+    ----------
+    background : float
+        Intensity of the background; 0 where nothing was judged.
+    cutoff : float
+        What is not brighter was kept because it varies.
+    chance : float
+        See `Shaped`, for these.
+    """
+
+    background: float
+    cutoff: float
+    chance: float
+
+    @classmethod
+    def of(cls, threshold: BackgroundThreshold, n_judged: int) -> Level:
+        """As a threshold has it."""
+        background = 0.0
+        if np.isfinite(threshold.background_mean):
+            background = float(np.exp(threshold.background_mean))
+        elif threshold.density.size:
+            fullest = int(threshold.density.argmax())
+            background = float(np.exp(threshold.edges[fullest : fullest + 2].mean()))
+        found, chance = threshold.significance, 0.0
+        if found is not None and found.n_significant:
+            chance = float(np.log(n_judged / found.n_significant))
+        return cls(background, float(np.exp(threshold.cutoff)), chance)
 
 
 @dataclass(frozen=True)
@@ -125,13 +162,26 @@ class Voxels:
         """What is clustered, and where it is."""
         return self._shards
 
-    def label(self, mixture: GaussianMixture, hood: Neighbourhood | None = None) -> Labelled:
-        """Labels of all voxels; of responsibilities averaged over neighbours, if there are any."""
-        find: _Find = _OnPart(mixture.labeller(), self._part)
-        if hood is not None:
-            find = mixture.smoothed_labeller(self.placed, hood)
-        work = _Label(find, mixture.n_clusters, self.how)
-        return Labelled.joined(self._shards.map(work), self.n)
+    @property
+    def rows(self) -> Blocks:
+        """The same without what is known of its noise."""
+        return PartOf(self._shards, attrgetter("rows"))
+
+    def shaped(self, level: Level) -> Shards[Shaped]:
+        """What is clustered, its noise, and how much of it stands above a background."""
+        return PartOf(self._shards, _Above(level))
+
+    def plain(self, mixture: GaussianMixture) -> Find:
+        """Labels by a mixture."""
+        return _OnPart(mixture.labeller(), self._part)
+
+    def by_shape(self, shapes: Shapes, level: Level) -> Find:
+        """Labels by shapes."""
+        return _OnPart(shapes, _Above(level))
+
+    def label(self, find: Find, n_clusters: int) -> Labelled:
+        """Labels of all voxels."""
+        return Labelled.joined(self._shards.map(_Label(find, n_clusters, self.how)), self.n)
 
 
 def note_quiet(n_quiet: int, n: int) -> None:
@@ -195,14 +245,24 @@ class _Scale:
         )
 
 
-_Find = Callable[[Placed], tuple[NDArray[np.int16], NDArray[np.float32]]]
+@dataclass(frozen=True)
+class _Above:
+    """Tells how much of the trajectories of a shard stands above a background."""
+
+    level: Level
+
+    def __call__(self, shard: _Scaled) -> Shaped:
+        bright = shard.brightness
+        excess = 1 - self.level.background / bright
+        chance = np.where(bright > self.level.cutoff, 0.0, self.level.chance)
+        return Shaped(shard.number, shard.index, shard.rows, shard.noise, excess, chance)
 
 
 @dataclass(frozen=True)
 class _OnPart:
     """Labels trajectories wherever they are."""
 
-    component_of: Labeller
+    component_of: Callable[[Any], tuple[NDArray[np.int16], NDArray[np.float32]]]
     part: Callable[[Any], Any]
 
     def __call__(self, shard: Placed) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
@@ -213,7 +273,7 @@ class _OnPart:
 class _Label:
     """Labels the voxels of a shard."""
 
-    component_of: _Find
+    component_of: Find
     n_clusters: int
     how: Rescale
 

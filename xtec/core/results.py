@@ -88,14 +88,12 @@ class Selection:
         Of the same: mean silhouette, and agreement (adjusted Rand index) with a fit to a bootstrap sample
         from another seed.
     size, fidelity : array, shape (R,)
-        Of the most faithful way met to join components into so many clusters (of the one recommended at its
-        number), in nats; NaN where there is none.
-    distinctness : array, shape (R,)
-        Lowest exchange rate of fidelity for size between any two of these clusters.
+        Of the most faithful way to join the clusters found into so many, in nats; NaN above their number.
+    gain : array, shape (R,)
+        What the last of so many clusters explained better, in nats for each trajectory it took; at the number
+        after the one recommended, what the next would have. NaN where that was not tried.
     frontier : array, shape (P, 3)
         Number of clusters, size and fidelity of the clusterings that no other beats.
-    n_components : int
-        M, that clusters are joined of.
     recommended : int
     reason, sensitivity : str
         Why, and what would change it.
@@ -108,37 +106,16 @@ class Selection:
     stability: Float64Array
     size: Float64Array
     fidelity: Float64Array
-    distinctness: Float64Array
+    gain: Float64Array
     frontier: Float64Array
-    n_components: int
     recommended: int
     reason: str
     sensitivity: str
 
 
 @dataclass(frozen=True)
-class MixtureParts:
-    """Gaussians that clusters are joined of, where a cluster is several of them.
-
-    Attributes
-    ----------
-    cluster : array, shape (M,)
-        Number 1..K of the cluster that each belongs to.
-    weights : array, shape (M,)
-    means, covariances : array, shape (M, T)
-    """
-
-    cluster: NDArray[np.int16]
-    weights: Float64Array
-    means: Float64Array
-    covariances: Float64Array
-
-
-@dataclass(frozen=True)
 class FittedMixture:
     """The mixture behind the labels, components numbered as the clusters.
-
-    Where a cluster is several Gaussians, weight, mean and variance are those of all of them together.
 
     Attributes
     ----------
@@ -154,8 +131,6 @@ class FittedMixture:
     converged : bool
     n_reseeded : int
         Components that ran empty and were started anew.
-    parts : MixtureParts, optional
-        Where clusters are joined of several Gaussians; log-likelihood and BIC are those of the parts.
     """
 
     weights: Float64Array
@@ -168,7 +143,6 @@ class FittedMixture:
     n_init: int
     converged: bool
     n_reseeded: int
-    parts: MixtureParts | None = None
 
 
 @dataclass(frozen=True)

@@ -158,19 +158,14 @@ def _write_mixture(entry: h5py.Group, mixture: FittedMixture, scan: Axis) -> Non
         group[name] = getattr(mixture, name)
     group["log_likelihood"].attrs["long_name"] = "mean log-likelihood of a trajectory"
 
-    if mixture.parts is not None:
-        parts = new_group(group, "parts", "NXcollection")
-        for name in ("cluster", "weights", "means", "covariances"):
-            parts[name] = getattr(mixture.parts, name)
-
 
 def _write_selection(entry: h5py.Group, selection: Selection) -> None:
     number = Axis("n_clusters", selection.n_clusters.astype(np.float64))
-    names = ["bic", "icl", "silhouette", "stability", "size", "fidelity", "distinctness"]
+    names = ["bic", "icl", "silhouette", "stability", "size", "fidelity", "gain"]
     group = new_data(entry, "selection", title="number of clusters", signals=names, axes=[number])
     for name in names:
         group[name] = getattr(selection, name)
-    for name in ("recommended", "reason", "sensitivity", "n_components"):
+    for name in ("recommended", "reason", "sensitivity"):
         group[name] = getattr(selection, name)
     frontier = new_group(group, "frontier", "NXcollection")
     for column, name in enumerate(("n_clusters", "size", "fidelity")):

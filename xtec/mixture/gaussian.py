@@ -15,9 +15,10 @@ from xtec.core.errors import ConfigError
 from xtec.core.parallel import one_blas_thread
 from xtec.core.shards import PartOf, Shards
 from xtec.core.types import CovarianceType, Float64Array, FloatArray, Rescale, Updates
+from xtec.mixture.covariance import estimate
 from xtec.mixture.em import EMState, PlainModel, expect, run_em
 from xtec.mixture.fused import Frame, FusedModel, precision
-from xtec.mixture.moments import has_full_scatter
+from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.noise import Noisy
 from xtec.mixture.noisy import NoisyModel
 from xtec.mixture.parameters import MixtureParameters
@@ -28,6 +29,9 @@ from xtec.mixture.stepwise import sweep
 from xtec.mixture.trajectories import Blocks, Trajectories, as_shards
 
 logger = logging.getLogger(__name__)
+
+_EMPTY = 1e-8
+"""Weight of a component without trajectories."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +90,6 @@ class GaussianMixture:
         As of the trajectories fitted; `predict` and the like take such trajectories.
     other_optima : tuple of float
         Mean log-likelihoods of the other finalists, as far as they were followed.
-    cluster : array, shape (K,), or None
-        Cluster of each component, where clusters are joined of several; set it before predicting.
 
     References
     ----------
@@ -96,16 +98,10 @@ class GaussianMixture:
 
     def __init__(self, config: MixtureConfig) -> None:
         self.config = config
-        self.cluster: NDArray[np.intp] | None = None
-
-    @property
-    def n_clusters(self) -> int:
-        """Components, or clusters that they are joined to."""
-        return self.config.n_components if self.cluster is None else int(self.cluster.max()) + 1
 
     def labeller(self) -> Labeller:
         """What finds the cluster of a trajectory, here or elsewhere."""
-        return Labeller(self.parameters, self.noise, self.cluster)
+        return Labeller(self.parameters, self.noise)
 
     def fit(
         self,
@@ -188,6 +184,22 @@ class GaussianMixture:
         centre = Frame.of_mixture(self.parameters).centre
         return listen(placed, self.parameters, centre, hood)[0]
 
+    def described_by(self, moments: ComponentMoments, trajectories: Trajectories) -> GaussianMixture:
+        """Take on the parameters of given moments, whoever shared out the trajectories.
+
+        Parameters
+        ----------
+        moments : ComponentMoments
+            Of K components.
+        trajectories : Trajectories
+        """
+        filled = replace(moments, weight=np.maximum(moments.weight, _EMPTY))
+        parameters = estimate(filled, self.config.covariance_type, trajectories.floor)
+        likelihood = expect(trajectories, parameters).log_likelihood
+        self.other_optima, self.noise = (), None
+        self._adopt(EMState(parameters, (likelihood,), converged=True), trajectories.n)
+        return self
+
     def search(self, trajectories: Blocks | Trajectories) -> Candidates:
         """Find a state to go on from; `fit` does this by itself where it is given neither start nor state."""
         config = self.config
@@ -242,7 +254,7 @@ class GaussianMixture:
         return np.concatenate(list(as_shards(trajectories).map(shares)))
 
     def predict(self, trajectories: Blocks) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-        """Most probable cluster (0..) of each trajectory, and its probability; both of shape (n,)."""
+        """Most probable component (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
         labels, probabilities = zip(*as_shards(trajectories).map(self.labeller()), strict=True)
         return np.concatenate(labels), np.concatenate(probabilities)
 
@@ -266,18 +278,10 @@ class Labeller:
     parameters : MixtureParameters
     noise : Rescale, optional
         As of `Trajectories`.
-    cluster : array, shape (K,), optional
-        Cluster of each component: then the most probable cluster is found.
     """
 
     parameters: MixtureParameters
     noise: Rescale | None = None
-    cluster: NDArray[np.intp] | None = None
-
-    @property
-    def n_clusters(self) -> int:
-        """Labels that may come out."""
-        return self.parameters.n_components if self.cluster is None else int(self.cluster.max()) + 1
 
     def __call__(self, block: FloatArray | Noisy) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Component (0..K-1) of each trajectory of an array (n, T), and its probability; both (n,)."""
@@ -285,11 +289,9 @@ class Labeller:
         if isinstance(block, Noisy):
             return _behind_noise(self.parameters, self.noise, block).predict(block)
         full = has_full_scatter(self.parameters.covariance_type)
-        if self.cluster is None and isinstance(block, np.ndarray) and not full:
+        if isinstance(block, np.ndarray) and not full:
             return FusedModel(self.parameters, frame, precision(block.dtype)).predict(block)
         share = PlainModel(self.parameters, frame.centre).responsibilities(block)
-        if self.cluster is not None:
-            share = share @ np.eye(self.n_clusters)[self.cluster]
         return share.argmax(axis=1).astype(np.int16), share.max(axis=1).astype(np.float32)
 
 

@@ -56,21 +56,6 @@ class MixtureParameters:
         diagonal = np.diagonal(self.covariances, axis1=-2, axis2=-1)
         return np.broadcast_to(diagonal, (k, t)).copy()
 
-    def merged(self, cluster: NDArray[np.intp]) -> MixtureParameters:
-        """One component for each cluster of them, of the weight, mean and variance of all in it; diagonal.
-
-        Parameters
-        ----------
-        cluster : array, shape (K,)
-            0..(clusters - 1); none of them empty.
-        """
-        share = self.weights * (cluster == np.arange(int(cluster.max()) + 1)[:, None])
-        weights = share.sum(axis=1)
-        share = share / weights[:, None]
-        means = share @ self.means
-        second = share @ (self.variances() + self.means**2)
-        return MixtureParameters(weights, means, second - means**2, CovarianceType.DIAG)
-
     def reordered(self, order: NDArray[np.intp]) -> MixtureParameters:
         """The same mixture with its components in another order."""
         common = self.covariance_type in (CovarianceType.TIED, CovarianceType.SHARED)

@@ -11,15 +11,15 @@ from xtec.core.results import Selection
 from xtec.core.types import Float64Array
 from xtec.plotting.palette import NAMED
 from xtec.plotting.style import ALARM, FAINT, INK, MUTED, figure_style, new_figure, ticks_inward
-from xtec.selection.recommend import DISTINCT
+from xtec.selection.discover import GAIN
 
 
 def plot_selection(selection: Selection) -> Figure:
     """All curves in one figure; a dashed line marks the number recommended.
 
     Information criteria are drawn above their lowest, as shares of their range, so the best is at zero.
-    The third panel has the exchange rate that any two clusters must reach. The last one has the frontier of
-    fidelity against size; its points are numbered by clusters.
+    The third panel has what each shape explained better than those before, and what was asked. The last one
+    has the frontier of fidelity against size of the clusters found; its points are numbered by clusters.
     """
     with figure_style():
         figure = new_figure(11.0, 7.4)
@@ -36,14 +36,14 @@ def plot_selection(selection: Selection) -> Figure:
         )
         second.set_ylabel("silhouette, adjusted Rand index")
         second.set_title("plain mixtures: higher is better", loc="left")
-        _curves(third, selection, {"distinctness": selection.distinctness})
-        third.set_ylabel("lowest exchange rate")
-        third.axhline(DISTINCT, color=ALARM, lw=1.2, ls=(0, (2, 2)), zorder=0)
+        _curves(third, selection, {"gain": selection.gain})
+        third.set_yscale("log")
+        third.set_ylabel("nats a trajectory")
+        third.axhline(GAIN, color=ALARM, lw=1.2, ls=(0, (2, 2)), zorder=0)
         third.annotate(
-            "asked", (selection.n_clusters[0], DISTINCT), (0, 4), textcoords="offset points", color=ALARM
+            "asked", (selection.n_clusters[0], GAIN), (0, 4), textcoords="offset points", color=ALARM
         )
-        third.set_ylim(0.0, 1.05)
-        third.set_title("clusters joined by shape: do all differ?", loc="left")
+        third.set_title("shapes: what the last one explains better", loc="left")
         _frontier(fourth, selection)
         for axes in (first, second, third, fourth):
             ticks_inward(axes)

@@ -1,6 +1,6 @@
-"""Number of clusters: criteria over K, components of the same shape joined, and a recommendation."""
+"""Number of clusters: shapes found one after the other, criteria over K, and a recommendation."""
 
-from xtec.selection.recommend import Choice, Rule, recommend
-from xtec.selection.sweep import Selector, SelectorConfig
+from xtec.selection.shapes import Shaped, Shapes
+from xtec.selection.sweep import Selected, Selector, SelectorConfig
 
-__all__ = ["Choice", "Rule", "Selector", "SelectorConfig", "recommend"]
+__all__ = ["Selected", "Selector", "SelectorConfig", "Shaped", "Shapes"]

@@ -1,186 +1,206 @@
-"""The shape of components: what is alike but for strength, and which components are mixed of several shapes.
+"""What rescaled trajectories look like: nothing but noise, or one of several shapes at some strength.
 
-Rescaled by their mean, the trajectories of one order are multiples of one shape, longer the higher they
-stand above background; a mixture cuts such a ray into pieces, and bright pieces from noisy ones. Whether two
-components are of one shape is therefore asked leaving the strength free.
+Rescaled by its mean I/m - 1, the trajectory of a voxel whose intensity is a background b and something else
+is the shape of that something, times the share (1 - b/m) of the intensity that stands above background. So a
+class of voxels (an order, Bragg peaks, thermal diffuse scattering) has one shape u(t) and one strength A: an
+order is gone above its temperature, whatever the height of the peak, and Bragg peaks fall by a few percent.
+Noise is known, so what a single voxel can tell is weighed as it should be.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
 
-from xtec.core.types import CovarianceType, Float64Array
-from xtec.mixture import EMState, MixtureParameters, Trajectories
-from xtec.mixture.em import recast, responsibilities, run_em
+from xtec.core.types import Float64Array, FloatArray
+from xtec.mixture.smoothed import Placed
 
-_TOLERANCE = 0.04
-"""Angle in radians by which bright trajectories of one class may differ in shape."""
+_COSINES = 10
+"""Trajectories are looked at through so many cosines over the scan; the rest is mostly noise."""
 
-_FLAT = 1.0
-"""A component whose mean is smaller than its scatter (root of chi square) has no shape."""
+_TOLERANCE = 0.06
+"""Angle in radians by which trajectories of one class differ in shape."""
 
-_AVERAGED = 9
-"""Shapes are compared on averages of so many trajectories, for single ones are too noisy to tell."""
+_LEAST = 3.5
+"""Least length of a trajectory with a shape, in standard deviations of its noise."""
 
-_MIXED, _BEYOND = 1.3, 1.05
-"""Scatter across its shape, over what its noise explains, from which on a component is mixed of several; and
-over the largest that noise gives in so many directions."""
+_BACKGROUND = 0.2
+"""Relative uncertainty of the background below a voxel."""
 
-_ITERATIONS = 40
-_GAIN = 1e-4
+_SPREAD = (0.15, 0.6)
+"""Bounds of how much strengths of one class differ (standard deviation of the logarithm)."""
+
+_LEAST_EXCESS = 0.05
+
+_ROWS = 16_384
 
 
 @dataclass(frozen=True)
-class Scatter:
-    """How a component scatters across its shape, at most.
+class Shaped(Placed):
+    """Rescaled trajectories, their noise, and how much of them stands above background.
 
     Attributes
     ----------
-    size : int
-        Trajectories.
-    ratio : float
-        Largest variance in any direction but its own, over what its noise explains.
-    direction : array, shape (T,)
-        One standard deviation in that direction.
+    noise : array, shape (n,)
+        Variance of the noise of a rescaled trajectory.
+    excess : array, shape (n,)
+        Share of the mean intensity above background, 1 - b/m.
+    chance : array, shape (n,)
+        Logarithm of the odds that noise has for a trajectory that was kept because it varies: of many that
+        could have been, only such are here. 0 for others.
     """
 
-    size: int
-    ratio: float
-    direction: Float64Array
+    noise: FloatArray
+    excess: FloatArray
+    chance: FloatArray
 
-    @property
-    def mixed(self) -> bool:
-        """Whether noise cannot explain the scatter (Marchenko & Pastur 1967); False of too few to tell."""
-        edge = (1 + np.sqrt(self.direction.size / max(self.size, 1))) ** 2
-        return self.size >= self.direction.size and self.ratio >= max(_MIXED, _BEYOND * float(edge))
-
-    @property
-    def gain(self) -> float:
-        """About what a split would add to the log-likelihood; 0 where noise may explain the scatter."""
-        if not self.mixed:
-            return 0.0
-        return self.size * float(self.ratio - 1 - np.log(self.ratio)) / 2
+    def chosen(self, which: NDArray[np.bool_]) -> Shaped:
+        """Some of the trajectories."""
+        names = ("index", "rows", "noise", "excess", "chance")
+        return Shaped(self.number, *(getattr(self, name)[which] for name in names))
 
 
-def scatter(rows: Float64Array, mixture: MixtureParameters) -> list[Scatter]:
-    """Scatter of every component across its shape; `rows` (n, T) are what it was fitted to."""
-    label = responsibilities(rows, mixture)[0].argmax(axis=1)
-    widths = np.sqrt(mixture.variances() + _TOLERANCE**2 * _squared_length(mixture)[:, None])
-    return [
-        _scatter_of(rows[label == k], mean, width)
-        for k, (mean, width) in enumerate(zip(mixture.means, widths, strict=True))
-    ]
+@dataclass(frozen=True)
+class View:
+    """Trajectories as shapes are fitted to them.
+
+    Attributes
+    ----------
+    points : array, shape (n, J)
+        Cosine coefficients over the standard deviation of the noise.
+    unit : array, shape (n,)
+        Length of a trajectory of strength one, were all of it above background.
+    excess : array, shape (n,)
+    doubt : array, shape (n,)
+        Variance of ln(excess).
+    chance : array, shape (n,)
+    """
+
+    points: Float64Array
+    unit: Float64Array
+    excess: Float64Array
+    doubt: Float64Array
+    chance: Float64Array
+
+    @classmethod
+    def of(cls, block: Shaped) -> View:
+        """Of all trajectories of a block."""
+        t = block.rows.shape[1]
+        order = np.arange(1, min(_COSINES, t - 1) + 1)
+        cosines = np.cos(np.pi * np.outer(np.arange(t) + 0.5, order) / t) * np.sqrt(2 / t)
+        deviation = np.sqrt(block.noise.astype(np.float64))
+        excess = np.maximum(block.excess.astype(np.float64), _LEAST_EXCESS)
+        doubt = np.minimum(_BACKGROUND * (1 - excess) / excess, 1.0) ** 2
+        points = (block.rows.astype(np.float64) @ cosines) / deviation[:, None]
+        return cls(points, 1 / deviation, excess, doubt, block.chance.astype(np.float64))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, part: NDArray[np.intp] | slice) -> View:
+        return View(*(getattr(self, one.name)[part] for one in fields(self)))
 
 
-def _scatter_of(rows: Float64Array, mean: Float64Array, width: Float64Array) -> Scatter:
-    if len(rows) < 2:
-        return Scatter(len(rows), 0.0, np.zeros_like(mean))
-    white = (rows - rows.mean(axis=0)) / width
-    along = mean / width
-    along = along / max(float(np.linalg.norm(along)), float(np.finfo(float).tiny))
-    white = white - np.outer(white @ along, along)
-    values, vectors = np.linalg.eigh(white.T @ white / len(rows))
-    largest = vectors[:, -1] * np.sign(vectors[np.abs(vectors[:, -1]).argmax(), -1])
-    return Scatter(len(rows), float(values[-1]), largest * np.sqrt(max(values[-1], 0.0)) * width)
+@dataclass(frozen=True)
+class Shapes:
+    """A mixture of K classes: trajectories without a shape, and K - 1 shapes. May be sent elsewhere.
+
+    Attributes
+    ----------
+    weights : array, shape (K,)
+        The first is that of trajectories without a shape.
+    directions : array, shape (K - 1, J)
+        Unit vectors of cosine coefficients.
+    log_strength, spread : array, shape (K - 1,)
+        Mean and standard deviation of the logarithm of the strength.
+    """
+
+    weights: Float64Array
+    directions: Float64Array
+    log_strength: Float64Array
+    spread: Float64Array
+
+    @classmethod
+    def none(cls, n_cosines: int) -> Shapes:
+        """Noise alone."""
+        return cls(np.ones(1), np.empty((0, n_cosines)), np.empty(0), np.empty(0))
+
+    def with_one_more(self, direction: Float64Array, log_strength: float) -> Shapes:
+        """The same with another shape, all of the same weight."""
+        k = len(self.weights) + 1
+        return Shapes(
+            np.full(k, 1 / k),
+            np.concatenate([self.directions, direction[None]]),
+            np.append(self.log_strength, log_strength),
+            np.append(self.spread, _SPREAD[1]),
+        )
+
+    def log_likelihoods(self, view: View) -> Float64Array:
+        """ln of weight times likelihood of each class, shape (n, K), up to a constant of each trajectory.
+
+        The likelihood of a shape is taken at the strength that suits the trajectory best.
+        """
+        squares = np.sum(view.points**2, axis=1)
+        along = view.points @ self.directions.T
+        length = np.maximum(along, _LEAST)
+        freedom = max(view.points.shape[1] - 1, 1)
+        wider = 1 + _TOLERANCE**2 * length**2 / freedom
+        off = squares[:, None] - 2 * along * length + length**2
+        expected = self.log_strength + np.log(view.excess * view.unit)[:, None]
+        variance = self.spread**2 + 1 / length**2 + view.doubt[:, None]
+        shapes = -0.5 * (
+            off / wider
+            + freedom * np.log(wider)
+            + np.log(variance)
+            + (np.log(length) - expected) ** 2 / variance
+        ) - np.log(length)
+        noise = view.chance - 0.5 * squares
+        return np.concatenate([noise[:, None], shapes], axis=1) + np.log(self.weights)
+
+    def responsibilities(self, view: View) -> Float64Array:
+        """Probability of each class, shape (n, K)."""
+        joint = self.log_likelihoods(view)
+        return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+
+    def __call__(self, block: Shaped) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Most probable class (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
+        label, probability = np.empty(len(block.rows), np.int16), np.empty(len(block.rows), np.float32)
+        view = View.of(block)
+        for start in range(0, len(view), _ROWS):
+            part = slice(start, start + _ROWS)
+            share = self.responsibilities(view[part])
+            label[part], probability[part] = share.argmax(axis=1), share.max(axis=1)
+        return label, probability
 
 
-def refine(data: Trajectories, start: MixtureParameters, n_components: int) -> MixtureParameters:
-    """Split components that are mixed of several shapes, the worst first, until none is.
+def refit(shapes: Shapes, view: View, n_iter: int, least_weight: float = 0.05) -> Shapes:
+    """Iterate: which class each trajectory is of, and what the classes then look like.
 
     Parameters
     ----------
-    data : Trajectories
-        Few enough to be held as rows.
-    start : MixtureParameters
-    n_components : int
-        At most.
+    shapes : Shapes
+    view : View
+    n_iter : int
+    least_weight : float
+        No class weighs less than this share of an equal one.
     """
-    rows = data.rows()
-    mixture = _settled(data, recast(data, start, CovarianceType.DIAG), _GAIN, _ITERATIONS)
-    settled = False
-    while mixture.n_components < n_components:
-        found = scatter(rows, mixture)
-        worst = max(range(len(found)), key=lambda k: found[k].gain)
-        if found[worst].gain > 0:
-            halves = split(mixture, worst, found[worst].direction)
-            mixture, settled = _settled(data, halves, _GAIN, _ITERATIONS), False
-        elif settled:
-            return mixture
-        else:
-            mixture, settled = _settled(data, mixture, _GAIN / 10, 5 * _ITERATIONS), True
-    return _settled(data, mixture, _GAIN / 10, 5 * _ITERATIONS)
-
-
-def _settled(data: Trajectories, start: MixtureParameters, tol: float, max_iter: int) -> MixtureParameters:
-    state: EMState = run_em(data, start, tol=tol, max_iter=max_iter, accelerate=True)
-    return state.parameters
-
-
-def split(mixture: MixtureParameters, k: int, step: Float64Array) -> MixtureParameters:
-    """Component k in two halves, 0.8 `step` to either side of its mean; the halves come last."""
-    rest = np.delete(np.arange(mixture.n_components), k)
-    order = np.concatenate([rest, [k, k]])
-    means, weights = mixture.means[order].copy(), mixture.weights[order].copy()
-    means[-2:] += np.outer([0.8, -0.8], step)
-    weights[-2:] /= 2
-    covariances = mixture.variances()[order].copy()
-    covariances[-2:] = np.maximum(covariances[-2:] - 0.6 * step**2, 0.2 * covariances[-2:])
-    return replace(
-        mixture,
-        weights=weights,
-        means=means,
-        covariances=covariances,
-        covariance_type=CovarianceType.DIAG,
-    )
-
-
-def likeness(rows: Float64Array, mixture: MixtureParameters) -> Float64Array:
-    """p(x, y): what averages of a few trajectories of component x look like, in the shape of y.
-
-    Every average is compared with every shape at the strength that suits it best, within the scatter of its
-    own component; strengths without limit are paid for by their range (Laplace's approximation). A component
-    looks like those that it overlaps with, too: noise that was cut in two is not told apart.
-
-    Parameters
-    ----------
-    rows : array, shape (n, T)
-    mixture : MixtureParameters
-        M components.
-
-    Returns
-    -------
-    array, shape (M, M)
-        Adds up to one.
-    """
-    share_of = responsibilities(rows, mixture)[0]
-    label = share_of.argmax(axis=1)
-    length, variances = _squared_length(mixture), mixture.variances()
-    flat = np.sum(mixture.means**2 / variances, axis=1) < _FLAT**2
-    with np.errstate(divide="ignore"):
-        prior = np.log(mixture.weights)
-    table = np.zeros((mixture.n_components, mixture.n_components))
-    for k in range(mixture.n_components):
-        precision = 1 / (variances[k] / _AVERAGED + _TOLERANCE**2 * length[k])
-        averages = _averages(rows[label == k], mixture.means[k])
-        strength = (mixture.means**2) @ precision
-        projection = np.maximum((averages * precision) @ mixture.means.T, 0.0)
-        gain = projection**2 / (2 * np.maximum(strength, 1e-300)) - np.log1p(np.sqrt(strength / (2 * np.pi)))
-        score = np.where(flat, 0.0, gain) + prior
-        share = np.exp(score - score.max(axis=1, keepdims=True))
-        table[k] = (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
-    looks = (share_of.T @ share_of) @ table
-    return np.asarray(looks / looks.sum())
-
-
-def _averages(rows: Float64Array, mean: Float64Array) -> Float64Array:
-    """Means of nine rows at a time, from all over; the component's own mean where there are too few."""
-    n = len(rows) // _AVERAGED
-    if n < 2:
-        return mean[None]
-    return np.asarray(rows[: n * _AVERAGED].reshape(_AVERAGED, n, -1).mean(axis=0))
-
-
-def _squared_length(mixture: MixtureParameters) -> Float64Array:
-    return np.asarray(np.sum(mixture.means**2, axis=1))
+    for _ in range(n_iter):
+        share = shapes.responsibilities(view)
+        weights = np.maximum(share.mean(axis=0), least_weight / share.shape[1])
+        along = np.maximum(view.points @ shapes.directions.T, 0.0)
+        freedom = max(view.points.shape[1] - 1, 1)
+        pull = (share[:, 1:] * along / (1 + _TOLERANCE**2 * along**2 / freedom)).T @ view.points
+        length = np.linalg.norm(pull, axis=1, keepdims=True)
+        directions = np.where(length > 0, pull / np.maximum(length, 1e-300), shapes.directions)
+        strength = np.log(np.maximum(along, _LEAST) / (view.excess * view.unit)[:, None])
+        telling = share[:, 1:] * (along > 2 * _LEAST) / (1 + 10 * view.doubt)[:, None]
+        total = telling.sum(axis=0)
+        mean = np.where(total > 0, (telling * strength).sum(axis=0) / np.maximum(total, 1e-300), 0.0)
+        mean = np.where(total > 0, mean, shapes.log_strength)
+        square = (telling * (strength - mean) ** 2).sum(axis=0) / np.maximum(total, 1e-300)
+        spread = np.where(total > 0, np.clip(np.sqrt(square), *_SPREAD), shapes.spread)
+        shapes = Shapes(weights / weights.sum(), directions, mean, spread)
+    return shapes

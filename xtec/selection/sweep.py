@@ -1,4 +1,4 @@
-"""From trajectories to a number of clusters: one sample, all numbers, and components joined by shape."""
+"""From trajectories to a number of clusters: shapes are found, and the usual criteria swept beside them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,20 @@ from numpy.typing import NDArray
 
 from xtec.core.errors import ConfigError
 from xtec.core.results import Selection
+from xtec.core.shards import Shards
 from xtec.core.types import CovarianceType, Float64Array
-from xtec.mixture import GaussianMixture, MixtureConfig, MixtureParameters, Trajectories
+from xtec.mixture import GaussianMixture, MixtureConfig, Trajectories
 from xtec.mixture.parameters import free_parameters
 from xtec.selection.criteria import agreement, bic, icl, silhouette
+from xtec.selection.discover import GAIN, Found, discover
 from xtec.selection.frontier import Clustering, Joint, clusterings, pareto
-from xtec.selection.recommend import Rule, recommend
-from xtec.selection.shapes import likeness, refine, scatter
+from xtec.selection.shapes import Shaped, Shapes, View
 
 _SAMPLE = 30_000
-"""Trajectories that components are found on."""
+"""Trajectories that shapes are found on, about."""
 
 _SWEPT = 8_000
 """Trajectories that the criteria are taken on."""
-
-_FIRST = (4, 8, 12, 16)
-"""Numbers of components to begin with."""
-
-_MOST = 32
-"""Components at most, when those mixed of several shapes have been split."""
 
 _STARTS = 4
 _GAIN = 1e-5
@@ -61,44 +56,36 @@ class Selected:
 
     Attributes
     ----------
-    start : MixtureParameters
-        M components, fitted to the sample.
-    cluster : array, shape (M,)
-        Cluster 0..K-1 that each component belongs to.
+    shapes : Shapes
+        Of K clusters.
     selection : Selection
         Curves, recommendation and reason.
     """
 
-    start: MixtureParameters
-    cluster: NDArray[np.intp]
+    shapes: Shapes
     selection: Selection
 
 
 class Selector:
     """Finds the number of clusters of trajectories.
 
-    A mixture of many components is fitted to a sample, components that are mixed of several shapes are split,
-    and those whose dependence on temperature has the same shape are joined. Which join is read off the
-    fidelity and size of the clusterings. The usual criteria are swept over plain mixtures for comparison.
+    Shapes are found one after the other, on a sample; each must explain its trajectories much better than
+    those before. The usual criteria are swept over plain mixtures for comparison.
 
     Parameters
     ----------
     config : SelectorConfig
-
-    References
-    ----------
-    Hennig, Methods for merging Gaussian mixture components, Adv. Data Anal. Classif. 4, 3 (2010).
     """
 
     def __init__(self, config: SelectorConfig) -> None:
         self.config = config
 
-    def select(self, data: Trajectories, after_each: Callable[[], None] = lambda: None) -> Selected:
+    def select(self, shaped: Shards[Shaped], after_each: Callable[[], None] = lambda: None) -> Selected:
         """Sweep and choose.
 
         Parameters
         ----------
-        data : Trajectories
+        shaped : Shards of Shaped
         after_each : callable
             Called after each number of clusters that was tried.
 
@@ -110,61 +97,105 @@ class Selector:
             If all trajectories are the same.
         """
         config = self.config
-        if data.n < config.lowest:
+        sample = _sample(shaped, config.seed)
+        n = len(sample.rows)
+        if n < config.lowest:
             raise ConfigError(
-                f"{config.lowest} clusters of {data.n} trajectories cannot be found",
+                f"{config.lowest} clusters of {n} trajectories cannot be found",
                 hint="a lower range, or a lower threshold",
             )
+        data = Trajectories(np.asfortranarray(sample.rows))
         data.require_spread()
-        numbers = np.arange(config.lowest, min(config.highest, data.n) + 1)
+        numbers = np.arange(config.lowest, min(config.highest, n) + 1)
         swept = data.sample(np.random.default_rng(config.seed), _SWEPT)
         criteria = np.empty((4, numbers.size))
         for column, k in enumerate(numbers):
             criteria[:, column] = _criteria(swept, int(k), config.seed)
             after_each()
-        return self._join(data.sample(np.random.default_rng(config.seed), _SAMPLE), numbers, criteria)
-
-    def _first(self, sample: Trajectories) -> MixtureParameters:
-        """Components before any is split: the number, of a few, that has the lowest BIC."""
-        most = min(max(sample.n // sample.n_features, self.config.lowest), sample.n)
-        numbers = sorted({max(min(number, most), self.config.lowest) for number in _FIRST})
-        fits = [_fit(sample, number, 2 * _STARTS, self.config.seed) for number in numbers]
-        return min(fits, key=lambda fit: fit.bic()).parameters
-
-    def _join(self, sample: Trajectories, numbers: NDArray[np.intp], criteria: Float64Array) -> Selected:
-        start = refine(sample, self._first(sample), _MOST)
-        rows = sample.rows()
-        found = scatter(rows, start)
-        firm = np.array([0.0 if one.mixed else float(one.size) for one in found])
-        joint = Joint(likeness(rows, start))
-        rule = Rule(int(numbers[0]), int(numbers[-1]), fewest=float(sample.n_features))
-        choice = recommend(joint, firm, rule)
-        met = [*clusterings(joint), choice.clustering]
-        cluster = np.empty(start.n_components, dtype=np.intp)
-        for number, group in enumerate(choice.clustering.partition):
-            cluster[list(group)] = number
-        front = pareto(met)
-        curves = np.array([_point(met, choice.clustering, int(k)) for k in numbers])
-        names = ("bic", "icl", "silhouette", "stability", "size", "fidelity", "distinctness")
-        selection = Selection(
-            n_clusters=numbers,
-            **dict(zip(names, [*criteria, *curves.T], strict=True)),
-            frontier=np.array([(c.n_clusters, c.size, c.fidelity) for c in front]),
-            n_components=start.n_components,
-            recommended=choice.clustering.n_clusters,
-            reason=choice.reason,
-            sensitivity=choice.sensitivity,
-        )
-        return Selected(start, cluster, selection)
+        view = View.of(sample)
+        rng = np.random.default_rng(config.seed)
+        found = discover(view, rng, int(numbers[0]), int(numbers[-1]))
+        share = found.shapes.responsibilities(view)
+        return Selected(found.shapes, _describe(found, share, numbers, criteria))
 
 
-def _point(met: list[Clustering], chosen: Clustering, k: int) -> tuple[float, float, float]:
-    """Size, fidelity and distinctness of the most faithful of k clusters, or of what was chosen; else NaN."""
-    mine = [chosen] if chosen.n_clusters == k else [one for one in met if one.n_clusters == k]
+def _sample(shaped: Shards[Shaped], seed: int) -> Shaped:
+    """About so many trajectories, the same ones however they are split into shards."""
+    n = sum(shaped.map(_size))
+    few = list(shaped.map(_Some(min(1.0, _SAMPLE / max(n, 1)), seed)))
+    index = np.concatenate([one.index for one in few])
+    order = np.argsort(index, kind="stable")
+    columns = (
+        np.concatenate([getattr(one, name) for one in few])[order]
+        for name in ("rows", "noise", "excess", "chance")
+    )
+    return Shaped(0, index[order], *columns)
+
+
+def _size(block: Shaped) -> int:
+    return len(block.rows)
+
+
+@dataclass(frozen=True)
+class _Some:
+    """Trajectories whose index is drawn, by a number that looks random (splitmix64)."""
+
+    share: float
+    seed: int
+
+    def __call__(self, block: Shaped) -> Shaped:
+        with np.errstate(over="ignore"):
+            z = (block.index.astype(np.uint64) + np.uint64(self.seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+        return block.chosen(z <= np.uint64(min(int(self.share * 2**64), 2**64 - 1)))
+
+
+def _describe(
+    found: Found, share: Float64Array, numbers: NDArray[np.intp], criteria: Float64Array
+) -> Selection:
+    """Curves and words: the criteria, what each shape gained, and fidelity against size of what they make."""
+    k = len(found.shapes.weights)
+    joint = Joint(share.T @ share / len(share))
+    met = clusterings(joint)
+    curves = np.array([_point(met, int(number)) for number in numbers])
+    gain = np.array([found.gains[n - 2] if 2 <= n < 2 + len(found.gains) else np.nan for n in numbers])
+    names = ("bic", "icl", "silhouette", "stability", "size", "fidelity")
+    return Selection(
+        n_clusters=numbers,
+        **dict(zip(names, [*criteria, *curves.T], strict=True)),
+        gain=gain,
+        frontier=np.array([(c.n_clusters, c.size, c.fidelity) for c in pareto(met)]),
+        recommended=k,
+        reason=_reason(found, k, int(numbers[0])),
+        sensitivity=_sensitivity(found, k),
+    )
+
+
+def _reason(found: Found, k: int, lowest: int) -> str:
+    what = f"{k} clusters: what does not vary beyond noise, and {k - 1} shapes"
+    if k == lowest and found.gains[: k - 1] and min(found.gains[: k - 1]) < GAIN:
+        return f"{what}, as few as allowed, though not all of them are needed"
+    return f"{what}, each of which explains its trajectories better by {GAIN:g} nats or more"
+
+
+def _sensitivity(found: Found, k: int) -> str:
+    parts = [f"a shape counts from {GAIN:g} nats a trajectory on"]
+    if len(found.gains) >= k:
+        parts.append(f"one more below {found.gains[k - 1]:.1f}")
+    if k > 1:
+        parts.append(f"one fewer above {min(found.gains[: k - 1]):.1f}")
+    return "; ".join(parts)
+
+
+def _point(met: list[Clustering], k: int) -> tuple[float, float]:
+    """Size and fidelity of the most faithful of k clusters; NaN if there are none."""
+    mine = [one for one in met if one.n_clusters == k]
     if not mine:
-        return np.nan, np.nan, np.nan
+        return np.nan, np.nan
     best = max(mine, key=lambda one: one.fidelity)
-    return best.size, best.fidelity, best.distinctness
+    return best.size, best.fidelity
 
 
 def _fit(data: Trajectories, k: int, n_init: int, seed: int) -> GaussianMixture:
