@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from xtec.selection.frontier import Joint, clusterings, pareto, partitions
-from xtec.selection.recommend import Rule, recommend
 
 
 def random_joint(seed: int, n: int = 5) -> np.ndarray:
@@ -56,27 +55,3 @@ def test_exchange_rate_is_none_for_the_same_and_one_for_the_never_alike():
     joint = Joint(table)
     assert joint.exchange_rate((0,), (1,)) == pytest.approx(0.0, abs=1e-12)
     assert joint.exchange_rate((0,), (2,)) == pytest.approx(1.0)
-
-
-def blocks(*sizes: int) -> np.ndarray:
-    table = np.zeros((sum(sizes),) * 2)
-    start = 0
-    for size in sizes:
-        table[start : start + size, start : start + size] = 1.0
-        start += size
-    return table / table.sum()
-
-
-@pytest.mark.parametrize("sizes", [(1,), (3, 2), (2, 2, 1), (4, 5, 3, 2)])
-def test_components_of_the_same_shape_are_joined_and_no_others(sizes):
-    n = sum(sizes)
-    choice = recommend(Joint(blocks(*sizes)), np.full(n, 100.0), Rule(1, 10))
-    assert sorted(len(group) for group in choice.clustering.partition) == sorted(sizes)
-
-
-def test_range_is_kept_and_clusters_rest_on_enough_trajectories():
-    joint, many = Joint(blocks(2, 2, 2, 2)), np.full(8, 100.0)
-    assert recommend(joint, many, Rule(1, 3)).clustering.n_clusters == 3
-    assert recommend(joint, many, Rule(6, 9)).clustering.n_clusters == 6
-    many[:2] = 1
-    assert recommend(joint, many, Rule(1, 10, fewest=10)).clustering.n_clusters == 3
