@@ -89,19 +89,18 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
             "second pass",
             f"clusters {numbers} of {lineage[-1]['n_clusters']} in {lineage[-1]['run']}: {kept}",
         )
-    how = f"best of {mixture.n_init} starts"
-    if run.selection is not None:
-        how = "shapes found one after the other"
     ended = "converged" if mixture.converged else "NOT converged"
+    fitted = (
+        f"log-likelihood {mixture.log_likelihood:.4f} a trajectory, {mixture.n_iter} iterations, "
+        f"best of {mixture.n_init} starts, {ended}"
+    )
+    if run.selection is not None:
+        fitted = run.selection.reason.partition(": ")[2]
     return [
         (name, f"{span}   {axes} = {shape} voxels   {size}"),
         source,
         (f"mode {run.mode}", run.mode_reason),
-        (
-            f"{len(run.clusters)} clusters",
-            f"log-likelihood {mixture.log_likelihood:.4f} a trajectory, {mixture.n_iter} iterations, "
-            f"{how}, {ended}",
-        ),
+        (f"{len(run.clusters)} clusters", fitted),
     ]
 
 

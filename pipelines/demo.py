@@ -23,4 +23,4 @@ def demo_config(output: str) -> ClusterConfig:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "results.nxs").exists():
         raise OutputError("this folder holds something else", file=folder, hint="another folder with -o")
     sample = files("xtec_pipelines.sample_data") / SAMPLE
-    return make_config({"inputs": (str(sample),), "output": output, "force": True})
+    return make_config({"inputs": (str(sample),), "output": output, "clusters": "auto", "force": True})

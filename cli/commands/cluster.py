@@ -46,8 +46,8 @@ def cluster(settings: Settings, **values: Any) -> None:
     run_and_show(settings, make_config(values))
 
 
-def run_and_show(settings: Settings, config: Any) -> None:
-    """Run a configuration and show its table (or its summary as JSON)."""
+def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> None:
+    """Run a configuration and show its table (or its summary as JSON); before it the sweep, if asked for."""
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_run, show_selection
     from xtec_pipelines.cluster import run_cluster
@@ -66,5 +66,6 @@ def run_and_show(settings: Settings, config: Any) -> None:
     if settings.json:
         show_json({"run": config.output, **summary(run)})
     else:
-        show_selection(run)
+        if sweep:
+            show_selection(run)
         show_run(run, Path(config.output), progress.seconds)

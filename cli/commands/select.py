@@ -37,4 +37,4 @@ def select(settings: Settings, **values: Any) -> None:
     config = make_config(values)
     if isinstance(config.clusters, int):
         raise click.UsageError("a range or auto is needed to choose from: -k 2:8")
-    run_and_show(settings, config)
+    run_and_show(settings, config, sweep=True)

@@ -64,9 +64,9 @@ def test_one_order_at_many_strengths_is_one_shape_though_bic_asks_for_more():
 
 
 def test_same_shape_at_another_strength_is_another_cluster():
-    """Bright peaks that fall by a quarter, and an order that falls to nothing in the same way."""
+    """Bright peaks that fall by a tenth, and an order that falls to nothing in the same way."""
     falls = np.linspace(1, 0, 20)
-    block, truth = planted([falls, 20 * (1 + 0.3 * falls), FLAT])
+    block, truth = planted([falls, 200 * (1 + 0.1 * falls), FLAT])
     selected = select(block)
     assert selected.selection.recommended == 3
     assert purity(selected.shapes, block, truth) >= 0.95

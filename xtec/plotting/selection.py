@@ -63,6 +63,7 @@ def _curves(axes: Axes, selection: Selection, curves: dict[str, Float64Array]) -
         )
     axes.axvline(selection.recommended, color=MUTED, lw=1.2, ls=(0, (5, 2)), zorder=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(selection.n_clusters[0] - 0.4, selection.n_clusters[-1] + 0.4)
     axes.set_xlabel("number of clusters")
     if len(curves) > 1:
         axes.legend(loc="best")
