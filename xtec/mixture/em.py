@@ -25,7 +25,7 @@ from xtec.mixture.trajectories import Trajectories, centred_rows
 
 logger = logging.getLogger(__name__)
 
-_EMPTY = 1e-8
+EMPTY = 1e-8
 """A component with less than this many trajectories has none."""
 
 _RESEEDS = 3
@@ -219,7 +219,7 @@ def _iterate(
     data: Trajectories, state: EMState, expectation: Expectation, tol: float, *, accelerate: bool
 ) -> tuple[EMState, Expectation]:
     """One iteration, from the expectation of a state's parameters to that of the next."""
-    empty = expectation.moments.weight < _EMPTY
+    empty = expectation.moments.weight < EMPTY
     fresh = bool(empty.any()) and state.n_reseeded < _RESEEDS * len(empty)
     plain = maximise(data, expectation.moments, state.parameters, reseed=fresh)
     if state.before is not None and not empty.any():
@@ -266,7 +266,7 @@ def recast(
     if parameters.covariance_type is covariance_type:
         return parameters
     moments = expect(data, parameters, full=has_full_scatter(covariance_type)).moments
-    filled = replace(moments, weight=np.maximum(moments.weight, _EMPTY))
+    filled = replace(moments, weight=np.maximum(moments.weight, EMPTY))
     return estimate(filled, covariance_type, data.floor)
 
 
@@ -274,11 +274,11 @@ def maximise(
     data: Trajectories, moments: ComponentMoments, previous: MixtureParameters, *, reseed: bool = False
 ) -> MixtureParameters:
     """M step; empty components stay, or the first of them starts anew on the least likely trajectory."""
-    empty = moments.weight < _EMPTY
+    empty = moments.weight < EMPTY
     if not empty.any():
         return estimate(moments, previous.covariance_type, data.floor)
     mean, weight, scatter = moments.mean.copy(), moments.weight.copy(), moments.scatter.copy()
-    mean[empty], weight[empty] = previous.means[empty], _EMPTY
+    mean[empty], weight[empty] = previous.means[empty], EMPTY
     if reseed:
         first = int(np.flatnonzero(empty)[0])
         found = data.map(_least_likely(data, previous))

@@ -16,7 +16,7 @@ from xtec.core.parallel import one_blas_thread
 from xtec.core.shards import PartOf, Shards
 from xtec.core.types import CovarianceType, Float64Array, FloatArray, Rescale, Updates
 from xtec.mixture.covariance import estimate
-from xtec.mixture.em import EMState, PlainModel, expect, run_em
+from xtec.mixture.em import EMPTY, EMState, PlainModel, expect, run_em
 from xtec.mixture.fused import Frame, FusedModel, precision
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.noise import Noisy
@@ -29,9 +29,6 @@ from xtec.mixture.stepwise import sweep
 from xtec.mixture.trajectories import Blocks, Trajectories, as_shards
 
 logger = logging.getLogger(__name__)
-
-_EMPTY = 1e-8
-"""Weight of a component without trajectories."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +190,7 @@ class GaussianMixture:
             Of K components.
         trajectories : Trajectories
         """
-        filled = replace(moments, weight=np.maximum(moments.weight, _EMPTY))
+        filled = replace(moments, weight=np.maximum(moments.weight, EMPTY))
         parameters = estimate(filled, self.config.covariance_type, trajectories.floor)
         likelihood = expect(trajectories, parameters).log_likelihood
         self.other_optima, self.noise = (), None

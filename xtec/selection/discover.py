@@ -14,9 +14,9 @@ from xtec.selection.shapes import Shapes, View, refit
 GAIN = 4.0
 """Nats that a class must add for each trajectory it takes."""
 
-_FEWEST = 10
-_LEAST_SHARE = 0.005
-"""Trajectories that a class must take, at least, in number and as a share of all."""
+_FEWEST, _FEWEST_OF_FEW = 10, 3
+_LEAST_SHARE, _LEAST_SHARE_OF_FEW = 0.005, 0.04
+"""Trajectories that a class must take, at least, in number and as a share; less where all are few."""
 
 _UNEXPLAINED = 8.0
 """Nats by which a trajectory must be explained badly to be a candidate for a new shape."""
@@ -64,7 +64,7 @@ def discover(view: View, rng: np.random.Generator, lowest: int = 1, highest: int
     """
     shapes, gains, refused = Shapes.none(view.points.shape[1]), list[float](), list[float]()
     explained = _explained(shapes, view)
-    barred = np.zeros(len(view), dtype=bool)
+    barred, fewest = np.zeros(len(view), dtype=bool), _fewest(len(view))
     while len(shapes.weights) < highest and len(refused) < _TRIES:
         must = len(shapes.weights) < lowest
         tried = _candidate(shapes, view, explained, barred, rng, easy=must)
@@ -75,17 +75,19 @@ def discover(view: View, rng: np.random.Generator, lowest: int = 1, highest: int
         now = _explained(larger, view)
         taken = int((larger.log_likelihoods(view).argmax(axis=1) == len(larger.weights) - 1).sum())
         gain = float((now - explained).sum()) / max(taken, 1)
-        enough = taken >= max(_FEWEST, _LEAST_SHARE * len(view)) and gain >= GAIN
+        enough = taken >= fewest and gain >= GAIN
         if enough or (must and taken > 0):
             shapes, explained = larger, now
             gains.append(gain)
         else:
             barred |= supporters
-            if taken >= max(_FEWEST, _LEAST_SHARE * len(view)):
-                refused.append(gain)
-            else:
-                refused.append(0.0)
+            refused.append(gain if taken >= fewest else 0.0)
     return Found(refit(shapes, view, _FINISH), (*gains, *([max(refused)] if refused else [])))
+
+
+def _fewest(n: int) -> float:
+    """Trajectories that a class of n must take."""
+    return max(min(_FEWEST, max(_FEWEST_OF_FEW, _LEAST_SHARE_OF_FEW * n)), _LEAST_SHARE * n)
 
 
 def _explained(shapes: Shapes, view: View) -> Float64Array:
@@ -107,7 +109,7 @@ def _candidate(
     possible = (missing > (0.0 if easy else _UNEXPLAINED)) & (length > _LOUD) & ~barred
     possible &= view.excess > 0.1
     which = np.flatnonzero(possible)
-    if which.size < (1 if easy else _FEWEST):
+    if which.size < (1 if easy else _fewest(len(view))):
         return None
     chance = np.minimum(missing[which], 2 * _MOST_EACH)
     drawn = rng.choice(which, min(_CANDIDATES, which.size), replace=False, p=chance / chance.sum())

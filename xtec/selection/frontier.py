@@ -40,14 +40,11 @@ class Clustering:
         H(Z) in nats.
     fidelity : float
         I(Z; Y) in nats.
-    distinctness : float
-        Lowest exchange rate of any two clusters; 1 for a single cluster.
     """
 
     partition: Partition
     size: float
     fidelity: float
-    distinctness: float
 
     @property
     def n_clusters(self) -> int:
@@ -94,11 +91,10 @@ class Joint:
         return max(0.0, spread_both - spread - spread_2) / saved if saved > 0 else 0.0
 
     def evaluate(self, partition: Partition) -> Clustering:
-        """Size, fidelity and distinctness of a partition of the rows."""
+        """Size and fidelity of a partition of the rows."""
         mass, spread = np.array([self._of(group) for group in partition]).T
-        rates = [self.exchange_rate(*pair) for pair in itertools.combinations(partition, 2)]
         faithful = entropy(self.table.sum(axis=0)) - float(spread.sum())
-        return Clustering(partition, entropy(mass), max(0.0, faithful), min(rates, default=1.0))
+        return Clustering(partition, entropy(mass), max(0.0, faithful))
 
 
 def join(partition: Partition, some: tuple[int, ...], other: tuple[int, ...]) -> Partition:
