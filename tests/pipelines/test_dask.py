@@ -57,6 +57,7 @@ def labels(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         ({"mode": "d"}, 64),
         ({"mode": "d"}, 2),
         ({"mode": "s"}, 64),
+        ({"mode": "d", "clusters": "auto"}, 2),
         ({"mode": "smooth", "smooth_steps": 2}, 64),
         ({"mode": "smooth", "smooth_kernel": "periodic", "unit_cell": "5,5,6"}, 2),
     ],
