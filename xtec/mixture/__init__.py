@@ -1,7 +1,8 @@
 """Gaussian mixture by expectation maximisation over shards of trajectories."""
 
 from xtec.mixture.em import EMState
-from xtec.mixture.gaussian import GaussianMixture, Labeller, MixtureConfig
+from xtec.mixture.gaussian import GaussianMixture, MixtureConfig
+from xtec.mixture.labels import Labeller
 from xtec.mixture.noise import Noisy
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.search import Candidates
