@@ -29,12 +29,18 @@ from xtec.order_parameter import ClusterMoments, cluster_curves, describe
 from xtec.peaks import connect
 from xtec.peaks.sums import average_peaks
 from xtec.preprocess import (
+    Cells,
     CountScale,
+    Judged,
+    Tally,
+    chi_square,
+    find_significance,
     find_threshold,
     n_waves,
     noise_of_rescaled,
     rescale,
     split_variation,
+    waves,
 )
 from xtec.simulation import SimulatedSeries
 
@@ -81,13 +87,37 @@ class Fit:
     n_iter: int
 
 
-def fit(series: Simulated, index: np.ndarray, mode: str, noise: bool, k: int, seed: int) -> Fit:
+def kept_voxels(series: Simulated, threshold: str) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices of the voxels kept, and which way those go that vary significantly."""
+    mean = series.intensity.mean(axis=0, dtype=np.float64)
+    usable = np.flatnonzero(mean > 0)
+    log_mean = np.log(mean[usable])
+    method = threshold if threshold.startswith("kl") else float(threshold)
+    kept = log_mean > find_threshold(Local([log_mean]), method).cutoff
+    course = np.zeros(usable.size, np.int8)
+    if "significance" in threshold:
+        rows = np.take(series.intensity, usable, axis=1)
+        smooth, rough = split_variation(rows, mean[usable])
+        grid = series.model.shape[1:]
+        cells, tally = Cells(grid), Tally()
+        cell = cells.of_block(tuple(slice(0, size) for size in grid))[usable]
+        tally.add(log_mean, rough, cell)
+        found = find_significance(Local([Judged(log_mean, smooth, cell)]), tally, cells, len(rows), 0.01)
+        significant = chi_square(found, log_mean, smooth, cell) >= found.cutoff
+        course = np.where(significant, np.sign(waves(len(rows))[0] @ rows), 0).astype(np.int8)
+        kept |= significant
+    return usable[kept], course[kept]
+
+
+def fit(
+    series: Simulated, index: np.ndarray, course: np.ndarray, mode: str, noise: bool, k: int, seed: int
+) -> Fit:
     """Cluster the kept voxels, with or without knowing of noise."""
     scan, axes = series.model.scan, series.model.q_axes
     voxels = np.take(series.intensity, index, axis=1).T
     peak, size, intensity = np.arange(index.size), np.ones(index.size), voxels
     if mode == "s":
-        peak = connect(index, tuple(map(len, axes)))
+        peak = connect(index, tuple(map(len, axes)), course)
         size, intensity = np.bincount(peak).astype(float), average_peaks(voxels, peak)
     rescaled = rescale(intensity, Rescale.MEAN)
     rows = rescaled.rows
@@ -109,14 +139,10 @@ def fit(series: Simulated, index: np.ndarray, mode: str, noise: bool, k: int, se
 
 def measured(series: Simulated, threshold: str, mode: str, noise: bool, k: int, seed: int) -> list[float]:
     """Voxels kept, those that are true, P, R, F1, R at equal precision, R by strength, iterations."""
-    mean = series.intensity.mean(axis=0, dtype=np.float64)
-    usable = np.flatnonzero(mean > 0)
-    method = threshold if threshold == "kl" else float(threshold)
-    cutoff = find_threshold(Local([np.log(mean[usable])]), method).cutoff
-    index = usable[np.log(mean[usable]) > cutoff]
+    index, course = kept_voxels(series, threshold)
     strength = series.strength[index]
     true = strength > 0
-    found = fit(series, index, mode, noise, k, seed)
+    found = fit(series, index, course, mode, noise, k, seed)
     hits = np.count_nonzero(found.orders & true)
     sorted_true = true[np.argsort(-found.probability, kind="stable")]
     hits_so_far = np.cumsum(sorted_true)
