@@ -107,8 +107,13 @@ class _Shared:
     shapes: Shapes
 
     def __call__(self, block: Shaped) -> ComponentMoments:
-        share = self.shapes.responsibilities(View.of(block))
-        return ComponentMoments.of_block(block.rows.astype(np.float64), share, full=False)
+        moments = ComponentMoments.empty(len(self.shapes.weights), block.rows.shape[1], full=False)
+        for part in block.parts():
+            some = block.chosen(part)
+            share = self.shapes.responsibilities(View.of(some))
+            rows = some.rows.astype(np.float64)
+            moments = moments.merge(ComponentMoments.of_block(rows, share, full=False))
+        return moments
 
 
 def fit_smoothed(

@@ -26,6 +26,8 @@ _LOUD = 6.0
 
 _CANDIDATES = 200
 _LOOKED_AT = 20_000
+_TOGETHER = 20
+"""Candidates at a time, and trajectories that they are judged by."""
 _MOST_EACH = 30.0
 """Nats that a single trajectory may speak for a candidate: outliers are not to be shapes."""
 
@@ -118,12 +120,19 @@ def _candidate(
         few = np.sort(rng.choice(len(view), _LOOKED_AT, replace=False))
     directions = view.points[drawn] / length[drawn][:, None]
     strength = np.log(length[drawn] / (view.excess * view.unit)[drawn])
-    alone = Shapes(
-        np.full(drawn.size + 1, 0.1), directions, strength, np.full(drawn.size, 0.4)
-    ).log_likelihoods(view[few])[:, 1:]
-    gain = np.clip(alone - explained[few][:, None], 0.0, _MOST_EACH)
-    best = int(gain.sum(axis=0).argmax())
+    looked_at = view[few]
+
+    def gain(which: NDArray[np.intp]) -> Float64Array:
+        """Nats that candidates would explain better, of each trajectory looked at."""
+        alone = Shapes(
+            np.full(which.size + 1, 0.1), directions[which], strength[which], np.full(which.size, 0.4)
+        )
+        better = alone.log_likelihoods(looked_at)[:, 1:] - explained[few][:, None]
+        return np.clip(better, 0.0, _MOST_EACH)
+
+    pieces = np.array_split(np.arange(drawn.size), -(-drawn.size // _TOGETHER))
+    best = int(np.concatenate([gain(piece).sum(axis=0) for piece in pieces]).argmax())
     supporters = np.zeros(len(view), dtype=bool)
-    supporters[few[gain[:, best] > 2]] = True
+    supporters[few[gain(np.array([best]))[:, 0] > 2]] = True
     supporters[drawn[best]] = True
     return shapes.with_one_more(directions[best], float(strength[best])), supporters

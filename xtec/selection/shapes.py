@@ -9,6 +9,7 @@ Noise is known, so what a single voxel can tell is weighed as it should be.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -57,10 +58,14 @@ class Shaped(Placed):
     excess: FloatArray
     chance: FloatArray
 
-    def chosen(self, which: NDArray[np.bool_]) -> Shaped:
+    def chosen(self, which: NDArray[np.bool_] | slice) -> Shaped:
         """Some of the trajectories."""
         names = ("index", "rows", "noise", "excess", "chance")
         return Shaped(self.number, *(getattr(self, name)[which] for name in names))
+
+    def parts(self) -> Iterator[slice]:
+        """Some thousand trajectories at a time: what is made of them takes more memory than they do."""
+        return (slice(start, start + _ROWS) for start in range(0, len(self.rows), _ROWS))
 
 
 @dataclass(frozen=True)
@@ -168,10 +173,8 @@ class Shapes:
     def __call__(self, block: Shaped) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Most probable class (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
         label, probability = np.empty(len(block.rows), np.int16), np.empty(len(block.rows), np.float32)
-        view = View.of(block)
-        for start in range(0, len(view), _ROWS):
-            part = slice(start, start + _ROWS)
-            share = self.responsibilities(view[part])
+        for part in block.parts():
+            share = self.responsibilities(View.of(block.chosen(part)))
             label[part], probability[part] = share.argmax(axis=1), share.max(axis=1)
         return label, probability
 
