@@ -51,8 +51,8 @@ def test_only_what_is_asked_for_is_read(
         read.append(arguments)
         return original(*arguments, **options)
 
-    original = np.load
-    monkeypatch.setattr(scratch.np, "load", load)
+    original = np.fromfile
+    monkeypatch.setattr(scratch.np, "fromfile", load)
     save_record(tmp_path / "record.npy", record)
     opened = open_record(tmp_path / "record.npy", Measured)
     assert len(read) == 0
@@ -71,3 +71,11 @@ def test_a_store_gives_back_what_it_took_from_either_place(tmp_path: Path, recor
         store.drop(handle)
     assert store.in_memory == 0
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_file_cut_short_is_an_error(tmp_path: Path, record: Measured) -> None:
+    path = tmp_path / "record.npy"
+    save_record(path, record)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises((EOFError, ValueError)):
+        scratch.load_record(path, Measured)

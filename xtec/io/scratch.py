@@ -18,6 +18,8 @@ from xtec.io.atomic import replacing
 
 Kind = TypeVar("Kind")
 
+_ONE_AT_A_TIME = threading.Lock()
+
 
 def save_record(path: Path, record: Any) -> None:
     """Write the fields of a dataclass (arrays and numbers), one after the other; whole or not at all.
@@ -34,12 +36,8 @@ def save_record(path: Path, record: Any) -> None:
 
 def load_record(path: Path, kind: type[Kind]) -> Kind:
     """Read what `save_record` wrote of a dataclass of this kind."""
-    values = []
     with open(path, "rb") as file:
-        for _ in fields(kind):  # type: ignore[arg-type]
-            value = np.load(file, allow_pickle=False)
-            values.append(value if value.ndim else value.item())
-    return kind(*values)
+        return kind(*[_read_array(file) for _ in fields(kind)])  # type: ignore[arg-type]
 
 
 def open_record(path: Path, kind: type[Kind]) -> Kind:
@@ -60,19 +58,32 @@ def _read_field(record: Any, name: str) -> Any:
         raise AttributeError(name)
     with open(record.__dict__["_path"], "rb") as file:
         for _ in range(names.index(name)):
-            _skip_array(file)
-        value = np.load(file, allow_pickle=False)
-    record.__dict__[name] = value if value.ndim else value.item()
+            shape, _, dtype = _read_header(file)
+            file.seek(math.prod(shape) * dtype.itemsize, 1)
+        record.__dict__[name] = _read_array(file)
     return record.__dict__[name]
 
 
-def _skip_array(file: IO[bytes]) -> None:
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0
-    if version != (1, 0):
-        read_header = np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    file.seek(math.prod(shape) * dtype.itemsize, 1)
+def _read_array(file: IO[bytes]) -> Any:
+    """Next array of a file, or its number."""
+    shape, fortran, dtype = _read_header(file)
+    flat = np.fromfile(file, dtype, math.prod(shape))
+    if flat.size != math.prod(shape):
+        raise EOFError(f"{file.name} ends within an array")
+    return flat.reshape(shape, order="F" if fortran else "C") if shape else flat.item()
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type of the next array.
+
+    By one thread at a time: NumPy has the header read as Python source, and in Python 3.11 threads that do so
+    at once raise SystemError now and then (python/cpython issue 106905).
+    """
+    with _ONE_AT_A_TIME:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        return np.lib.format.read_array_header_2_0(file)
 
 
 @dataclass
