@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from xtec.core.errors import ConfigError, InputError, NothingToClusterError
 from xtec.core.progress import Progress
@@ -163,7 +163,7 @@ def _survey(
     if not options.judges_variation:
         return floor, -np.inf
     varied = _significance(looks, options, series)
-    cutoff = min(varied.cutoff, float(chi2.isf(_CERTAIN, varied.n_waves)))
+    cutoff = min(varied.cutoff, float(chdtri(varied.n_waves, _CERTAIN)))
     return floor, _SMOOTH_MARGIN * cutoff * varied.scale
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from xtec.core.errors import InputError
 from xtec.core.types import Float64Array, FloatArray, Rescale, Significance
@@ -64,7 +64,7 @@ class CountScale:
         bins = np.array_split(np.argsort(mean, kind="stable"), n_bins)
         intensity = np.array([np.median(mean[one]) for one in bins])
         scale = np.array([np.median(variance[one] / mean[one]) for one in bins])
-        scale *= freedom / chi2.median(freedom)
+        scale *= freedom / (2 * gammaincinv(freedom / 2, 0.5))  # the median of chi-square
         sound = (scale > 0) & np.concatenate([[True], np.diff(intensity) > 0])
         if not sound.any():
             raise InputError("intensities do not vary: counting noise cannot be told", hint="--noise none")

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc, gammaincinv
 
 from xtec.core.chunking import Block
 from xtec.core.compiled import compiled
@@ -177,7 +177,7 @@ def find_significance(
     counts = sum(judged.map(partial(_chi_squares, found)), start=np.zeros(_HIGHEST, np.int64))
     above = np.cumsum(counts[::-1])[::-1]
     edges = np.exp(np.arange(_HIGHEST) * _FINE - 10)
-    accepted = chi2.sf(edges, found.n_waves) * above[0] <= fdr * above
+    accepted = chdtrc(found.n_waves, edges) * above[0] <= fdr * above
     first = int(np.argmax(accepted & (above > 0))) if (accepted & (above > 0)).any() else None
     if first is None:
         return found
@@ -209,9 +209,14 @@ def _quantile(counts: NDArray[np.int64], share: float) -> float:
     return 0.0 if place == 0 else math.exp((place + inside - _LIMIT) * _STEP)
 
 
+def _of_noise(share: float, freedom: int) -> float:
+    """Quantile of chi-square."""
+    return 2 * float(gammaincinv(freedom / 2, share))
+
+
 def _scale(counts: NDArray[np.int64], freedom: int) -> float:
     """Count scale of voxels: the median of their variance over mean, made that of its mean."""
-    return _quantile(counts, 0.5) * freedom / float(chi2.median(freedom)) if counts.any() else 0.0
+    return _quantile(counts, 0.5) * freedom / _of_noise(0.5, freedom) if counts.any() else 0.0
 
 
 def _against_intensity(table: NDArray[np.int64], freedom: int) -> tuple[Float64Array, Float64Array]:
@@ -224,7 +229,7 @@ def _against_intensity(table: NDArray[np.int64], freedom: int) -> tuple[Float64A
     intensity = np.exp((enough + 0.5 - _MEAN_LIMIT) * _MEAN_STEP)
     shares = (0.25, 0.5, 0.75)
     quartiles = [
-        [_quantile(table[row], share) * freedom / float(chi2.ppf(share, freedom)) for row in enough]
+        [_quantile(table[row], share) * freedom / _of_noise(share, freedom) for row in enough]
         for share in shares
     ]
     return intensity, np.array(quartiles)
