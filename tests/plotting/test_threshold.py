@@ -62,7 +62,7 @@ def test_the_parts_make_up_the_histogram(
         values, part_edges, _ = part.get_data()
         area[part.get_gid()] = np.sum(values * np.diff(part_edges))
     assert sum(area.values()) == pytest.approx(1.0)
-    assert area.get("background", 0.0) == pytest.approx(share_below(replace(threshold, cutoff=cutoff)))
+    assert area.get("below the cutoff", 0.0) == pytest.approx(share_below(replace(threshold, cutoff=cutoff)))
 
 
 def test_cutoff_and_kept_share_are_stated(threshold: BackgroundThreshold, counts: VoxelCounts) -> None:

@@ -86,8 +86,8 @@ def _draw_histogram(axes: Axes, threshold: BackgroundThreshold) -> None:
     cutoff = float(np.clip(threshold.cutoff, edges[0], edges[-1]))
     below, above = edges < cutoff, edges > cutoff
     parts = (
-        (np.append(edges[below], cutoff), density[: int(below.sum())], FAINT, "background"),
-        (np.append(cutoff, edges[above]), density[density.size - int(above.sum()) :], _KEPT, "kept"),
+        (np.append(edges[below], cutoff), density[: int(below.sum())], FAINT, "below the cutoff"),
+        (np.append(cutoff, edges[above]), density[density.size - int(above.sum()) :], _KEPT, "above it"),
     )
     for part_edges, part_density, color, label in parts:
         if part_density.size:
@@ -144,6 +144,8 @@ def _words(threshold: BackgroundThreshold, counts: VoxelCounts) -> str:
     """Cutoff and kept share in words, two lines."""
     share = 100 * counts.n_kept / counts.n_total if counts.n_total else 0.0
     kept = f"kept {counts.n_kept:,} of {counts.n_total:,} voxels ({share:.3g} %)"
+    if threshold.significance is not None:
+        kept += f", {threshold.significance.n_significant:,} of them vary significantly"
     lost = [
         f"{number:,} {what}"
         for number, what in (
