@@ -12,9 +12,12 @@ import rich_click as click
 from xtec_cli.commands.cluster import cluster
 from xtec_cli.commands.demo import demo
 from xtec_cli.commands.inspect import inspect
+from xtec_cli.commands.order_parameter import order_parameter
+from xtec_cli.commands.phase_diagram import phase_diagram
 from xtec_cli.commands.run import run
 from xtec_cli.commands.select import select
 from xtec_cli.commands.simulate import simulate
+from xtec_cli.commands.unit_cell import unit_cell
 from xtec_cli.settings import Settings, global_options
 
 
@@ -28,7 +31,7 @@ def xtec() -> None:
     """
 
 
-for command in (demo, inspect, cluster, select, simulate, run):
+for command in (demo, inspect, cluster, select, order_parameter, unit_cell, phase_diagram, simulate, run):
     xtec.add_command(command)
 
 

@@ -104,6 +104,13 @@ def cluster_options(command: Command) -> Command:
                 help="Number of clusters; a range (both ends included) or auto (1:10) chooses it.",
             ),
             click.option(
+                "--quantity",
+                metavar="NAME",
+                default="intensity",
+                show_default=True,
+                help="What of each peak: intensity, maximum, spread, width, width-h, asymmetry-h, ...",
+            ),
+            click.option(
                 "--rescale",
                 type=click.Choice([str(how) for how in Rescale]),
                 default=str(Rescale.MEAN),

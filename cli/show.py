@@ -35,6 +35,14 @@ def show_run(run: ClusterRun, folder: Path, seconds: dict[str, float]) -> None:
     _line(console, f"{folder}:", written)
 
 
+def show_next(run: ClusterRun, folder: str) -> None:
+    """What can be done with a run."""
+    commands = [f"xtec order-parameter {folder}"]
+    if any(one.order_parameter and "Bragg" in one.reading for one in run.clusters):
+        commands.append(f"xtec unit-cell {folder}")
+    click.echo(f"next: {'  ·  '.join(commands)}")
+
+
 def show_selection(run: ClusterRun) -> None:
     """The sweep over numbers of clusters, and what is recommended."""
     from rich import box
@@ -115,17 +123,15 @@ def _cluster_table(run: ClusterRun) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("voxels", justify="right")
-    if run.peaks is not None:
-        table.add_column("peaks", justify="right")
+    table.add_column("peaks", justify="right")
     table.add_column("share", justify="right")
     table.add_column(f"with {run.curves.scan.name}")
     table.add_column("reads as")
     for cluster in run.clusters:
-        peaks = [] if run.peaks is None else [f"{cluster.peaks:,}"]
         table.add_row(
             str(cluster.number),
             f"{cluster.voxels:,}",
-            *peaks,
+            f"{cluster.peaks:,}",
             f"{100 * cluster.share:.1f}%",
             cluster.trend,
             cluster.reading,

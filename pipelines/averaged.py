@@ -19,8 +19,9 @@ from xtec.preprocess import CountScale, noise_of_rescaled
 from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
 from xtec_pipelines.ingest import KeptTrajectories
+from xtec_pipelines.peaks import Found, Owned
 from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.voxels import Find, Labelled, Level, loud_enough, note_quiet
+from xtec_pipelines.voxels import Find, Labelled, Level, loud_enough, note_quiet, note_unknown
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ def find_peaks(kept: KeptTrajectories, axes: Sequence[Axis]) -> Peaks:
     return Peaks(shards, *unite(list(found), shape))
 
 
+def every_peak(peaks: Peaks, label: NDArray[np.int16] | None = None) -> Found:
+    """The peaks and their voxels, with the cluster of each peak if that is known."""
+    label = np.zeros(len(peaks.sums), np.int16) if label is None else label
+    return Found(peaks.sums, label, peaks.shards, _OwnedVoxels(peaks.numbers))
+
+
 class AveragedPeaks:
     """Mean trajectories of peaks, rescaled.
 
@@ -75,6 +82,8 @@ class AveragedPeaks:
         Peaks that vary less are left out, with their voxels.
     noise : CountScale, optional
         Has the noise of each mean trajectory go with it.
+    quantity : array, shape (P, T), optional
+        Clustered in place of the mean intensity; peaks where it is not finite are left out.
 
     Raises
     ------
@@ -82,10 +91,22 @@ class AveragedPeaks:
         If none varies enough.
     """
 
-    def __init__(self, peaks: Peaks, how: Rescale, min_std: float, noise: CountScale | None = None) -> None:
+    def __init__(
+        self,
+        peaks: Peaks,
+        how: Rescale,
+        min_std: float,
+        noise: CountScale | None = None,
+        quantity: Float64Array | None = None,
+    ) -> None:
         self.peaks = peaks
-        rescaled, self._loud = loud_enough(peaks.sums.mean, how, min_std)
-        note_quiet(len(peaks.sums) - self._loud.size, len(peaks.sums))
+        known = np.arange(len(peaks.sums))
+        if quantity is not None:
+            known = np.flatnonzero(np.isfinite(quantity).all(axis=1))
+            note_unknown(len(peaks.sums) - known.size, len(peaks.sums))
+        rescaled, loud = loud_enough((peaks.sums.mean if quantity is None else quantity)[known], how, min_std)
+        self._loud = known[loud]
+        note_quiet(known.size - loud.size, known.size)
         self.rows = rescaled.rows
         self._mean, self._noise = peaks.sums.mean.mean(axis=1)[self._loud], noise
         if noise is not None:
@@ -123,6 +144,16 @@ class AveragedPeaks:
         labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
         moments = ClusterMoments.of(self.rows, label[self._loud], k)
         return replace(labelled, rescaled=moments), label
+
+
+@dataclass(frozen=True)
+class _OwnedVoxels:
+    """Gives the voxels of a shard the numbers of their peaks."""
+
+    numbers: list[NDArray[np.int32]]
+
+    def __call__(self, shard: Connected) -> Owned:
+        return Owned(shard.index, shard.intensity, self.numbers[shard.number][shard.peak])
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, PeakTable
-from xtec.core.types import ClusterMap, Mode, Rescale
+from xtec.core.types import BackgroundThreshold, ClusterMap, Mode, Rescale
 from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
-from xtec.peaks import PeakSums
 from xtec.preprocess import MaskRules, parse_threshold
-from xtec_pipelines.averaged import AveragedPeaks
+from xtec_pipelines.averaged import AveragedPeaks, every_peak
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.fitting import fit_mixture, fit_smoothed, fitted
 from xtec_pipelines.holding import IngestOptions
@@ -30,6 +28,7 @@ from xtec_pipelines.journal import Journal
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.modes import ModeChoice, choose_mode
 from xtec_pipelines.noise import count_scale
+from xtec_pipelines.peaks import Backdrop, connect_clusters, measure, quantity_of
 from xtec_pipelines.plan import plan_run
 from xtec_pipelines.readers import close_readers
 from xtec_pipelines.reading import Members, number_clusters, summarise
@@ -173,15 +172,22 @@ def cluster_kept(
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
     noise = count_scale(config, kept, series.scan)
     level = Level.of(kept.threshold, kept.counts.n_judged)
+    backdrop = Backdrop(level.background, _count_scale(kept.threshold))
     with progress.stage("peaks"):
-        choice = choose_mode(config.mode, kept, series, config.cluster_range[1])
+        asked = config.mode if config.quantity == "intensity" else Mode.PEAKS
+        choice = choose_mode(asked, kept, series, config.cluster_range[1])
     logger.info("mode %s: %s", choice.mode, choice.reason)
     if choice.mode is Mode.PEAKS and choice.peaks is not None:
-        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise)
+        quantity = None
+        if config.quantity != "intensity":
+            with progress.stage("measure"):
+                unlabelled = every_peak(choice.peaks)
+                quantity = quantity_of(measure(unlabelled, series, backdrop), series.axes, config.quantity)
+        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise, quantity)
         fit = fit_mixture(peaks, level, config, progress, journal)
         with progress.stage("label"):
             labelled, peak_label = peaks.label(fit.find, fit.n_clusters)
-        table = _peak_table(choice.peaks.sums, peak_label)
+        found = every_peak(choice.peaks, peak_label)
     else:
         with progress.stage("rescale"):
             shards = kept.shards if choice.peaks is None else choice.peaks.shards
@@ -193,7 +199,12 @@ def cluster_kept(
         else:
             fit = fit_mixture(voxels, level, config, progress, journal)
         with progress.stage("label"):
-            labelled, table = voxels.label(fit.find, fit.n_clusters), None
+            labelled = voxels.label(fit.find, fit.n_clusters)
+            found = connect_clusters(
+                voxels.placed, fit.find, voxels.intensity_of, kept.plans, series.axes, fit.n_clusters
+            )
+    with progress.stage("measure"):
+        table = measure(found, series, backdrop)
     run = _assemble(series, kept, choice, fit.mixture, labelled, table)
     return replace(run, selection=fit.selection)
 
@@ -204,7 +215,7 @@ def _assemble(
     choice: ModeChoice,
     mixture: GaussianMixture,
     labelled: Labelled,
-    peaks: PeakTable | None,
+    peaks: PeakTable,
 ) -> ClusterRun:
     """Number the clusters, describe them, and put everything together."""
     k = mixture.config.n_components
@@ -217,17 +228,16 @@ def _assemble(
     if (voxels == 0).any():
         hint = "; smoothing leads there: a shorter length, or fewer clusters" * (choice.mode is Mode.SMOOTH)
         logger.warning("%d of %d clusters are empty%s", int((voxels == 0).sum()), k, hint)
-    if peaks is not None:
-        peaks = replace(peaks, label=rank[peaks.label])
+    peaks = replace(peaks, label=rank[peaks.label])
     members = Members(
         labelled.index,
         labelled.brightness,
         label,
-        None if peaks is None else np.bincount(peaks.label, minlength=k + 1)[1:],
+        np.bincount(peaks.label, minlength=k + 1)[1:],
     )
     return ClusterRun(
         title=f"X-TEC-{choice.mode} of {series.name}",
-        sample=series.name,
+        sample=replace(series.sample, name=series.name),
         mode=str(choice.mode),
         mode_reason=choice.reason,
         map=ClusterMap(series.axes, members.index, members.label, series.angles),
@@ -242,14 +252,9 @@ def _assemble(
     )
 
 
-def _peak_table(sums: PeakSums, label: NDArray[np.int16]) -> PeakTable:
-    return PeakTable(
-        label=label,
-        size=sums.size,
-        centroid=sums.centroid,
-        intensity=sums.total,
-        maximum=sums.maximum,
-    )
+def _count_scale(threshold: BackgroundThreshold) -> float:
+    """Variance over mean of an intensity, 1 where that was not found out."""
+    return 1.0 if threshold.significance is None else threshold.significance.scale
 
 
 def _process(

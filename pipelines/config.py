@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -18,6 +19,7 @@ from xtec.core.memory import available_bytes, parse_bytes
 from xtec.core.types import CovarianceType, Mode, Rescale, SmoothKernel, Updates
 from xtec.io import OpenOptions
 from xtec.preprocess import parse_threshold
+from xtec_pipelines.peaks import QUANTITIES
 from xtec_pipelines.workers import parse_scheduler
 
 _MEMORY_SHARE = 0.5
@@ -97,6 +99,7 @@ class ClusterConfig(InputConfig):
     auto_refine: bool = False
     mode: Mode = Mode.AUTO
     clusters: int | str = 4
+    quantity: str = "intensity"
     rescale: Rescale = Rescale.MEAN
     threshold: str = "kl+significance"
     fdr: float = Field(default=0.01, gt=0, lt=1)
@@ -151,6 +154,7 @@ class ClusterConfig(InputConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> ClusterConfig:
+        self._check_quantity()
         if self.mode is Mode.SMOOTH and self.noise != "none":
             raise ConfigError("smoothed labels and counting noise do not go together", hint="--mode d or s")
         if isinstance(self.clusters, int):
@@ -165,6 +169,20 @@ class ClusterConfig(InputConfig):
                 hint="a number with -k",
             )
         return self
+
+    def _check_quantity(self) -> None:
+        """Quantities of peaks are clustered as they are: no noise is known of them."""
+        if self.quantity == "intensity":
+            return
+        kind = self.quantity.partition("-")[0]
+        if kind not in QUANTITIES:
+            raise ConfigError(f"no quantity of peaks named {self.quantity!r}", hint=", ".join(QUANTITIES))
+        if self.mode not in (Mode.AUTO, Mode.PEAKS):
+            raise ConfigError(f"{self.quantity} is a quantity of peaks", hint="--mode s")
+        if not isinstance(self.clusters, int) or self.noise != "none":
+            raise ConfigError(f"{self.quantity} is clustered with -k N and --noise none only", hint="-k 3")
+        if kind in ("asymmetry", "displacement") and self.rescale in (Rescale.MEAN, Rescale.LOG_MEAN):
+            raise ConfigError(f"{self.quantity} may be negative", hint="--rescale zscore, or none")
 
     @property
     def cluster_range(self) -> tuple[int, int]:
@@ -189,10 +207,7 @@ def make_config(values: dict[str, Any]) -> ClusterConfig:
     ConfigError
         Names every field that is wrong, and how.
     """
-    try:
-        config = ClusterConfig(**_inherited(values))
-    except ValidationError as error:
-        raise ConfigError("; ".join(_problem(one) for one in error.errors())) from None
+    config = validated(ClusterConfig, _inherited(values))
     _ = config.bounds, config.memory_bytes
     if config.noise != "none" and config.covariance in (CovarianceType.FULL, CovarianceType.TIED):
         raise ConfigError(
@@ -211,14 +226,14 @@ def _inherited(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, **{name: value for name, value in same.items() if not values.get(name)}}
 
 
-def _problem(one: Any) -> str:
+def _problem(one: Any, kind: type[BaseModel]) -> str:
     """One complaint of pydantic in a person's words."""
     original = one.get("ctx", {}).get("error")
     if isinstance(original, XtecError) and not one["loc"]:
         return f"{original.what} ({original.hint})"
     name, value = ".".join(map(str, one["loc"])), one["input"]
     if one["type"] == "extra_forbidden":
-        close = get_close_matches(name, ClusterConfig.model_fields, 1)
+        close = get_close_matches(name, kind.model_fields, 1)
         return f"{name}: there is no such option" + (f" ({close[0]}?)" if close else "")
     if one["type"] == "missing":
         return f"{name}: missing"
@@ -227,13 +242,15 @@ def _problem(one: Any) -> str:
     return f"{name}: {value!r}: {one['msg'][0].lower()}{one['msg'][1:]}"
 
 
-def load_recipe(path: Path) -> ClusterConfig:
-    """Read a recipe (TOML with ``command = "cluster"``).
+def read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
+    """The command of a recipe, ``cluster`` where it names none, and its other values.
 
     Raises
     ------
     ConfigError
-        If it is not TOML, or asks for something unknown.
+        If it is not TOML.
+    InputError
+        If it cannot be read.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -243,13 +260,42 @@ def load_recipe(path: Path) -> ClusterConfig:
         raise InputError(f"cannot read this recipe ({error})", file=path) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"this is not TOML: {error}", file=path) from None
-    command = values.pop("command", "cluster")
+    return str(values.pop("command", "cluster")), values
+
+
+def load_recipe(path: Path) -> ClusterConfig:
+    """Read a recipe of ``xtec cluster``.
+
+    Raises
+    ------
+    ConfigError
+        If it is not TOML, is of another command, or asks for something unknown.
+    """
+    command, values = read_recipe(path)
     if command != "cluster":
-        raise ConfigError(f"unknown command {command!r}", file=path, hint='command = "cluster"')
+        raise ConfigError(f"this recipe is one of {command!r}", file=path, hint='command = "cluster"')
     try:
         return make_config(values)
     except ConfigError as error:
         raise ConfigError(error.what, file=path, hint=error.hint) from None
+
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def validated(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Build any configuration, turning what is wrong with it into one message.
+
+    Raises
+    ------
+    ConfigError
+        Names every field that is wrong, and how.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(one, kind) for one in error.errors())
+        raise ConfigError(problems) from None
 
 
 def dump_recipe(config: ClusterConfig) -> str:

@@ -29,14 +29,14 @@ class Members:
         Mean intensity.
     label : array, shape (n,)
         1..K.
-    peaks : array, shape (K,), or None
+    peaks : array, shape (K,)
         Number of peaks in each cluster.
     """
 
     index: NDArray[np.int64]
     brightness: Float64Array
     label: NDArray[np.int16]
-    peaks: NDArray[np.int64] | None
+    peaks: NDArray[np.int64]
 
 
 def number_clusters(curves: ClusterCurves, voxels: NDArray[np.int64]) -> tuple[NDArray[np.intp], list[Trend]]:
@@ -64,7 +64,7 @@ def summarise(axes: Sequence[Axis], members: Members, trends: Sequence[Trend]) -
             ClusterSummary(
                 number=number,
                 voxels=int(mine.sum()),
-                peaks=None if members.peaks is None else int(members.peaks[number - 1]),
+                peaks=int(members.peaks[number - 1]),
                 share=float(mine.mean()),
                 trend=trend.text,
                 reading=_reading(trend, zone),

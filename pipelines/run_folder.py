@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xtec.core.errors import InputError
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, Selection
-from xtec.core.types import Significance
+from xtec.core.types import Mode, Significance
 from xtec.io import write_results
 from xtec.io.atomic import write_text
 from xtec.io.run_folder import create_folder
@@ -42,7 +43,7 @@ def summary(run: ClusterRun) -> dict[str, Any]:
     counts = run.counts
     scan_units = run.curves.scan.units
     return {
-        "sample": run.sample,
+        "sample": run.sample.name,
         "status": {"state": "done", "converged": run.mixture.converged, "warnings": list(run.warnings)},
         "mode": run.mode,
         "mode_reason": run.mode_reason,
@@ -74,6 +75,34 @@ def summary(run: ClusterRun) -> dict[str, Any]:
         "dropped": list(run.process["dropped"]),
         "timings": {f"{stage} (s)": seconds for stage, seconds in run.process["timings"].items()},
     }
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary of a run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it cannot be read.
+    """
+    path = folder / "summary.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the summary of this run cannot be read ({error})", file=path) from error
+
+
+def change_summary(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Add to the summary of a run, or replace what a command has added before.
+
+    Raises
+    ------
+    InputError
+        If there is no summary, or it cannot be read.
+    OutputError
+        If it cannot be written.
+    """
+    write_text(folder / "summary.json", json.dumps({**read_summary(folder), **changes}, indent=2) + "\n")
 
 
 def _significance(found: Significance | None) -> Mapping[str, Any] | None:
@@ -136,6 +165,6 @@ def draw_figures(folder: Path, run: ClusterRun) -> None:
 
 def _legend(run: ClusterRun, position: int) -> str:
     cluster = run.clusters[position]
-    if cluster.peaks is None:
+    if run.mode != Mode.PEAKS:
         return f"{cluster.voxels:,} voxels"
     return f"{cluster.peaks:,} peaks"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class SimulatedFile:
         On disk.
     composition : float or None
     transitions : tuple of (name, Tc in K, beta)
+        As in the truth: beta is NaN for first order, and hysteresis gives a second entry, on warming.
     star : tuple of (h, k, l)
     """
 
@@ -97,7 +99,8 @@ class SimulatedFile:
             "composition": self.composition,
             "truth": {
                 "transitions": [
-                    {"name": name, "tc": tc, "beta": beta} for name, tc, beta in self.transitions
+                    {"name": name, "tc": tc, "beta": None if isnan(beta) else beta}
+                    for name, tc, beta in self.transitions
                 ],
                 "q": [list(q) for q in self.star],
             },
@@ -111,8 +114,8 @@ def make_simulate_config(options: Mapping[str, Any]) -> SimulateConfig:
     ----------
     options : mapping
         Fields of `SimulateConfig` and of `Overrides`. As text: ``region="H=-5:5"``,
-        ``temperatures="30:220"``, and numbers with commas, fractions allowed, for `q`, `tc`, `beta` and
-        `chunks`. None leaves a preset's own value.
+        ``temperatures="30:220"``, and numbers with commas, fractions allowed, for `q`, `tc`, `beta`,
+        `heights` and `chunks`. None leaves a preset's own value.
 
     Raises
     ------
@@ -120,11 +123,13 @@ def make_simulate_config(options: Mapping[str, Any]) -> SimulateConfig:
         If a text cannot be read.
     """
     values = dict(options)
-    for name in ("q", "tc", "beta", "chunks"):
+    for name in ("q", "tc", "beta", "heights", "chunks"):
         if values.get(name) is not None:
             values[name] = _numbers(name, values[name])
     if values.get("q") is not None and len(values["q"]) != 3:
         raise ConfigError("q: three numbers are needed", hint='write --q "1/2,1/2,0"')
+    if values.get("heights") is not None and len(values["heights"]) != 2:
+        raise ConfigError("heights: two numbers are needed", hint="write --heights LOW,HIGH")
     if values.get("chunks") is not None:
         values["chunks"] = tuple(round(number) for number in values["chunks"])
     if values.get("region") is not None:
@@ -171,6 +176,10 @@ def run_simulate(config: SimulateConfig) -> list[SimulatedFile]:
     paths = [config.output] if len(specs) == 1 else [_member(config, spec) for spec in specs]
     if config.layout is Layout.NXREFINE and specs[0].grid.planar:
         raise ConfigError("the NXRefine layout needs three axes", hint="use --layout stacked for one plane")
+    if config.layout is Layout.NXREFINE and specs[0].grid.cycle:
+        raise ConfigError(
+            "the NXRefine layout has one scan at each temperature", hint="use --layout stacked for a cycle"
+        )
     for path in paths:
         refuse_existing(path, config.force)
     return [
@@ -195,7 +204,7 @@ def write_simulation(
         shape=(shape[0], *shape[2:]) if spec.grid.planar else shape,
         nbytes=sum(file.stat().st_size for file in files),
         composition=spec.sample.composition,
-        transitions=tuple((each.name, each.tc, each.beta) for each in spec.transitions),
+        transitions=tuple((name, tc, beta) for name, tc, beta, _ in series.transitions),
         star=tuple(dict.fromkeys(q for each in spec.transitions for q in each.star)),
     )
 

@@ -183,6 +183,11 @@ class Voxels:
         """Labels of all voxels."""
         return Labelled.joined(self._shards.map(_Label(find, n_clusters, self.how)), self.n)
 
+    @property
+    def intensity_of(self) -> Callable[[Any], FloatArray]:
+        """Takes the trajectories of a shard back to intensities, shape (n, T)."""
+        return _Intensity(self.how)
+
 
 def note_quiet(n_quiet: int, n: int) -> None:
     """Say how many trajectories were left out.
@@ -196,6 +201,23 @@ def note_quiet(n_quiet: int, n: int) -> None:
         logger.warning("%d of %d trajectories left out: they vary too little", n_quiet, n)
     if n_quiet == n:
         raise NothingToClusterError("no trajectory varies enough", hint="a lower --min-std")
+
+
+def note_unknown(n_unknown: int, n: int) -> None:
+    """Say how many peaks have no value at some temperature.
+
+    Raises
+    ------
+    NothingToClusterError
+        If that was all of them.
+    """
+    if n_unknown:
+        logger.warning("%d of %d peaks left out: too weak or too small somewhere for a value", n_unknown, n)
+    if n_unknown == n:
+        raise NothingToClusterError(
+            "no peak has this quantity at every temperature",
+            hint="--quantity spread, which all have, or fewer --temperatures",
+        )
 
 
 def loud_enough(
@@ -270,6 +292,14 @@ class _OnPart:
 
 
 @dataclass(frozen=True)
+class _Intensity:
+    how: Rescale
+
+    def __call__(self, shard: _Scaled) -> FloatArray:
+        return Rescaled(shard.rows, shard.scale, shard.offset, self.how).intensity()
+
+
+@dataclass(frozen=True)
 class _Label:
     """Labels the voxels of a shard."""
 
@@ -280,7 +310,7 @@ class _Label:
     def __call__(self, shard: _Scaled) -> Labelled:
         component, probability = self.component_of(shard)
         label, k = component + np.int16(1), self.n_clusters
-        intensity = Rescaled(shard.rows, shard.scale, shard.offset, self.how).intensity()
+        intensity = _Intensity(self.how)(shard)
         return Labelled(
             shard.index,
             label,

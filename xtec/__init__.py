@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import xarray
 
-__all__ = ["__version__", "open_run", "open_series"]
+__all__ = ["__version__", "open_phase_diagram", "open_run", "open_series"]
 
 
 def open_series(
@@ -60,6 +60,13 @@ def open_series(
 def open_run(path: str | Path) -> xarray.DataTree:
     """Open the results of a run as an xarray DataTree; see `xtec.io.open_run`."""
     from xtec.io import open_run as open_
+
+    return open_(path)
+
+
+def open_phase_diagram(path: str | Path) -> xarray.Dataset:
+    """Open a phase diagram as an xarray Dataset; see `xtec.io.phase_diagram.open_phase_diagram`."""
+    from xtec.io.phase_diagram import open_phase_diagram as open_
 
     return open_(path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,15 +48,15 @@ def cluster(settings: Settings, **values: Any) -> None:
 def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> None:
     """Run a configuration and show its table (or its summary as JSON); before it the sweep, if asked for."""
     from xtec_cli.progress import terminal_progress
-    from xtec_cli.show import show_json, show_run, show_selection
+    from xtec_cli.show import show_json, show_next, show_run, show_selection
     from xtec_pipelines.cluster import run_cluster
-    from xtec_pipelines.run_folder import summary
+    from xtec_pipelines.run_folder import read_summary, summary
 
     settings.start_logging()
     finished = Path(config.output) / "summary.json"
     if config.resume and finished.exists():
         if settings.json:
-            show_json({"run": config.output, **json.loads(finished.read_text(encoding="utf-8"))})
+            show_json({"run": config.output, **read_summary(finished.parent)})
         else:
             click.echo(f"{config.output}: finished already; --force repeats it")
         return
@@ -69,3 +68,4 @@ def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> Non
         if sweep:
             show_selection(run)
         show_run(run, Path(config.output), progress.seconds)
+        show_next(run, config.output)

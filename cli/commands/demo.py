@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import rich_click as click
 
 from xtec_cli.settings import Settings, global_options
@@ -16,9 +18,24 @@ from xtec_cli.settings import Settings, global_options
 def demo(settings: Settings, output: str) -> None:
     """Run the main job on the bundled sample: a simulated charge-density wave in Sr3Rh4Sn13.
 
-    An earlier demo in the same folder is replaced.
+    Clusters it and reads off the order parameter. An earlier demo in the same folder is replaced.
     """
-    from xtec_cli.commands.cluster import run_and_show
+    from xtec_cli.progress import terminal_progress
+    from xtec_cli.show import show_json, show_run
+    from xtec_cli.show_findings import show_order
+    from xtec_pipelines.cluster import run_cluster
     from xtec_pipelines.demo import demo_config
+    from xtec_pipelines.order_parameter import OrderConfig, run_order_parameter
+    from xtec_pipelines.run_folder import read_summary
 
-    run_and_show(settings, demo_config(output))
+    settings.start_logging()
+    with terminal_progress(settings) as progress:
+        run = run_cluster(demo_config(output), progress)
+        clustering = dict(progress.seconds)
+        findings = run_order_parameter(OrderConfig(run=output), progress)
+    if settings.json:
+        show_json({"run": output, **read_summary(Path(output))})
+        return
+    show_run(run, Path(output), clustering)
+    later = {stage: seconds - clustering.get(stage, 0.0) for stage, seconds in progress.seconds.items()}
+    show_order(findings, output, later)

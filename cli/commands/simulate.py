@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import rich_click as click
@@ -24,8 +25,15 @@ from xtec_cli.settings import Settings, global_options
 @click.option("--q", metavar="H,K,L", help="Ordering wave vector, such as 1/2,1/2,0.")
 @click.option("--tc", metavar="K,...", help="Transition temperatures, one for each transition.")
 @click.option("--beta", metavar="B,...", help="Exponents, one for each transition.")
+@click.option("--kind", type=click.Choice(["second-order", "first-order"]), help="Of the transitions.")
+@click.option("--width", type=float, metavar="K", help="Standard deviation of Tc over the sample.")
+@click.option("--heights", metavar="LOW,HIGH", help="Of the superlattice peaks at T = 0, in counts.")
+@click.option("--critical", type=float, metavar="X", help="Strength of critical scattering, 0 for none.")
+@click.option("--no-transition", is_flag=True, help="Leave the transitions out.")
+@click.option("--cycle", type=float, metavar="K", help="Cool, then warm; Tc is K higher on warming.")
+@click.option("--lattice", type=click.Choice(["cubic", "hexagonal"]), help="cdw, tiny: [cubic]")
 @click.option("--third-transition", is_flag=True, help="iuc: a third transition near 100 K.")
-@click.option("--gap", type=float, help="Width in r.l.u. of an arc of NaN, as a detector gap leaves it.")
+@click.option("--gap", type=float, help="Width in units of a* of an arc of NaN, as a detector gap leaves it.")
 @click.option("--hot-pixels", type=int, help="Voxels that always read far too high.")
 @click.option("--seed", type=int, help="Same seed, same series.")
 @click.option(
@@ -52,5 +60,9 @@ def simulate(settings: Settings, **values: Any) -> None:
         return
     for each in written:
         shape = " x ".join(map(str, each.shape))
-        orders = ", ".join(f"Tc = {tc:g} K, beta = {beta:g}" for _, tc, beta in each.transitions)
+        orders = ", ".join(_order(tc, beta) for _, tc, beta in each.transitions)
         click.echo(f"{each.path}   {shape}   {each.nbytes / 1e6:.1f} MB   truth: {orders or 'no transition'}")
+
+
+def _order(tc: float, beta: float) -> str:
+    return f"jump at Tc = {tc:g} K" if isnan(beta) else f"Tc = {tc:g} K, beta = {beta:g}"

@@ -487,7 +487,7 @@ class TestRecipes:
             ('inputs = ["a.nxs"]\noutput = "b"\nregion = "x"', "region: cannot read 'x'"),
             ('inputs = []\noutput = "b"', "inputs: "),
             ('output = "b"', "inputs: missing"),
-            ('command = "dance"', "unknown command 'dance'"),
+            ('command = "dance"', "this recipe is one of 'dance'"),
             ("this is no recipe", "not TOML"),
         ],
     )

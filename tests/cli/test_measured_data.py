@@ -89,13 +89,20 @@ class TestCo2SiO4:
         assert cluster["onset"]["value"] == pytest.approx(51, abs=2)
         assert curve[temperature < 10].mean() > 1.2 * curve[above].mean()
 
-    def test_the_regulation_sensor_reads_lower(self, powder: Path, tmp_path: Path, run_cli: RunCli) -> None:
-        options = ("-k", 6, "--scan", "temperature_regulation", "--no-figures")
-        refused = run_cli("cluster", powder, "-o", tmp_path / "run", *options)
-        assert refused.code == 3
-        assert "duplicate values of temperature_regulation: 50.002" in refused.stderr
-        done = run_cli("cluster", powder, "-o", tmp_path / "run", *options, "--skip-bad")
+    @pytest.mark.parametrize("more", [(), ("--skip-bad",)])
+    def test_the_regulation_sensor_reads_lower(
+        self, powder: Path, tmp_path: Path, run_cli: RunCli, more: tuple[str, ...]
+    ) -> None:
+        """It reads 50.002 K twice, before and after a lower value; --skip-bad drops the second."""
+        options = ("-k", 6, "--scan", "temperature_regulation", "--no-figures", *more)
+        done = run_cli("cluster", powder, "-o", tmp_path / "run", *options)
         assert done.code == 0, done.stderr
+        with h5py.File(powder) as file:
+            regulation = file["entry/data/temperature_regulation"][()]
+        with h5py.File(tmp_path / "run" / "results.nxs") as file:
+            used = file["entry/trajectories/temperature_regulation"][()]
+        first = np.unique(regulation, return_index=True)[1]
+        np.testing.assert_array_equal(used, regulation[np.sort(first)] if more else regulation)
         ordering = [one for one, *_ in clusters_of(tmp_path / "run") if one["order_parameter"]]
         assert len(ordering) == 1
         assert ordering[0]["onset"]["value"] == pytest.approx(50, abs=1)

@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import xtec
 from xtec.core.errors import InputError, OutputError, SeriesNotFoundError
@@ -22,6 +23,17 @@ from xtec.io.atomic import replacing, write_text
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 FOLDER = SAMPLES / "nxrefine"
 K = 4
+PLOTS = {
+    "maxima",
+    "trajectories",
+    "average_intensity",
+    "cluster_map",
+    "peaks",
+    "peak_shapes",
+    "mixture",
+    "threshold",
+    "noise",
+}
 
 
 def xtec_command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -93,9 +105,13 @@ class TestNexus:
             assert default.signal_name == "cluster_1"
             assert default.auxiliary_signals_names == ["cluster_2", "cluster_3", "cluster_4"]
             assert default.errors is not None
-            plots = [group for group in file["entry"].values() if group.attrs.get("NX_class") == "NXdata"]
-            assert len(plots) == (7 if mode_of(run) == "s" else 6)
-            for group in plots:
+            plots = {
+                name: group
+                for name, group in file["entry"].items()
+                if group.attrs.get("NX_class") == "NXdata"
+            }
+            assert set(plots) == PLOTS
+            for group in plots.values():
                 plot = nxdata.NXdata(group)
                 assert (plot.is_valid, plot.issues) == (True, []), group.name
                 assert None not in plot.axes_dataset_names, group.name
@@ -185,9 +201,6 @@ class TestNexus:
 
     def test_peaks(self, run: Path) -> None:
         with h5py.File(run / "results.nxs") as file:
-            assert ("peaks" in file["entry"]) == (mode_of(run) == "s")
-            if mode_of(run) == "d":
-                return
             entry = file["entry"]
             peaks = {
                 name: entry["peaks"][name][()]
@@ -196,16 +209,22 @@ class TestNexus:
             kept, n_temperatures = entry["voxels/index"].size, entry["trajectories/temperature"].size
             axes = [entry["cluster_map"][name][()] for name in ("Ql", "Qk", "Qh")]
             voxels = np.bincount(entry["voxels/label"][()], minlength=K + 1)[1:]
+            mapped = entry["cluster_map/cluster_map"][()]
         n_peaks = len(peaks["label"])
         assert peaks["intensity"].shape == peaks["maximum"].shape == (n_peaks, n_temperatures)
         assert peaks["centroid"].shape == (n_peaks, 3)
         assert peaks["size"].sum() == kept
         assert np.all(peaks["maximum"] <= peaks["intensity"] * (1 + 1e-6))
         for column, axis in zip(peaks["centroid"].T, axes, strict=True):
-            assert axis.min() <= column.min() <= column.max() <= axis.max()
+            assert axis.min() - 1e-9 <= column.min() <= column.max() <= axis.max() + 1e-9
         np.testing.assert_array_equal(
             np.bincount(peaks["label"], weights=peaks["size"], minlength=K + 1)[1:], voxels
         )
+        if mode_of(run) == "d":
+            for k in range(1, K + 1):
+                connected, _ = ndimage.label(mapped == k, np.ones((3, 3, 3)))
+                sizes = np.bincount(connected.reshape(-1))[1:]
+                assert sorted(peaks["size"][peaks["label"] == k]) == sorted(sizes)
 
     def test_mixture(self, run: Path) -> None:
         with h5py.File(run / "results.nxs") as file:
@@ -252,7 +271,7 @@ class TestSummary:
         for number, cluster in enumerate(summary["clusters"], start=1):
             assert cluster["number"] == number
             assert type(cluster["voxels"]) is int
-            assert type(cluster["peaks"]) is (int if mode_of(run) == "s" else type(None))
+            assert type(cluster["peaks"]) is int
             assert type(cluster["share"]) is float
             assert type(cluster["trend"]) is str
             assert cluster["order_parameter"] in (True, False, None)
@@ -261,26 +280,19 @@ class TestSummary:
     def test_agrees_with_the_results(self, run: Path) -> None:
         summary = json.loads((run / "summary.json").read_text())
         with h5py.File(run / "results.nxs") as file:
-            label = file["entry/voxels/label"][()]
+            label, of_peak = file["entry/voxels/label"][()], file["entry/peaks/label"][()]
             assert summary["cutoff"]["value"] == file["entry/threshold/cutoff"][()]
             assert summary["n_kept"] == file["entry/threshold/n_kept"][()]
         voxels = [cluster["voxels"] for cluster in summary["clusters"]]
         assert voxels == np.bincount(label)[1:].tolist()
+        peaks = [cluster["peaks"] for cluster in summary["clusters"]]
+        assert peaks == np.bincount(of_peak, minlength=K + 1)[1:].tolist()
 
 
 class TestOpenRun:
     def test_tree(self, run: Path) -> None:
         tree = xtec.open_run(run)
-        names = {
-            "trajectories",
-            "average_intensity",
-            "cluster_map",
-            "voxels",
-            "mixture",
-            "threshold",
-            "noise",
-        }
-        assert set(tree.children) == names | ({"peaks"} if mode_of(run) == "s" else set())
+        assert set(tree.children) == PLOTS | {"voxels"}
         with h5py.File(run / "results.nxs") as file:
             stored = file["entry/cluster_map/cluster_map"][()]
         mapped = tree["cluster_map/cluster_map"]
@@ -292,9 +304,9 @@ class TestOpenRun:
         assert tree["mixture"]["means"].dims == ("component", "temperature")
         assert tree["mixture"]["weights"].dims == ("component",)
         assert tree["trajectories"]["temperature"].attrs["units"] == "K"
-        if mode_of(run) == "s":
-            assert tree["peaks"]["centroid"].dims == ("peak", "axis")
-            assert tree["peaks"]["intensity"].dims == ("peak", "temperature")
+        assert tree["peaks"]["centroid"].dims == ("peak", "axis")
+        assert tree["peaks"]["intensity"].dims == ("peak", "temperature")
+        assert tree["peak_shapes"]["width"].dims == ("peak", "temperature", "axis")
 
     def test_the_map_is_lazy(self, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         plain = h5py.Dataset.__getitem__

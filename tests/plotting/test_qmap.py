@@ -232,7 +232,7 @@ def test_one_dimensional_map_is_a_strip_per_cluster() -> None:
     figure = plot_qmap(make_map(labels, [two_theta]))
     axes = figure.axes[0]
     picture = render(figure)
-    assert axes.get_xlabel() == "two_theta (deg)"
+    assert axes.get_xlabel() == "two theta (deg)"
     for x, place, number in ((two_theta.values[100], 0, 1), (two_theta.values[305], 1, 4)):
         column, row = axes.transData.transform((x, place))
         color = picture[picture.shape[0] - 1 - int(row), int(column)]

@@ -49,7 +49,8 @@ class Axis:
     @property
     def label(self) -> str:
         """Text for a figure's axis: ``H (r.l.u.)``, ``temperature (K)``."""
-        short = {full: letter for letter, full in _SHORT_NAMES.items()}.get(self.name, self.name)
+        letters = {full: letter for letter, full in _SHORT_NAMES.items()}
+        short = letters.get(self.name, self.name.replace("_", " "))
         return f"{short} ({self.units})" if self.units else short
 
     def __getitem__(self, which: slice | NDArray[np.bool_] | NDArray[np.intp]) -> Axis:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.quantities import SampleInfo
 from xtec.core.types import (
     BackgroundThreshold,
     ClusterCurves,
@@ -27,7 +28,7 @@ class ClusterSummary:
     number : int
         1..K, by falling order-parameter score, then size.
     voxels, peaks : int
-        Members; `peaks` is None where voxels were clustered.
+        Members; where voxels were clustered a peak is connected voxels of the cluster.
     share : float
         Share of the clustered voxels.
     trend : str
@@ -42,7 +43,7 @@ class ClusterSummary:
 
     number: int
     voxels: int
-    peaks: int | None
+    peaks: int
     share: float
     trend: str
     reading: str
@@ -51,21 +52,68 @@ class ClusterSummary:
 
 
 @dataclass(frozen=True)
+class PeakShapes:
+    """Shape of the larger peaks against temperature; distances in the axes' units and order.
+
+    Attributes
+    ----------
+    peak : array, shape (S,)
+        Which peaks, 0..P-1.
+    displacement : array, shape (S, T, ndim), float32
+        Intensity-weighted mean position, relative to the centroid of all temperatures.
+    width : array, shape (S, T, ndim), float32
+        Root of the second central moment of what stands above background; NaN where that is not clear.
+    asymmetry : array, shape (S, T, ndim), float32
+        Skewness of the same.
+    """
+
+    peak: NDArray[np.int64]
+    displacement: NDArray[np.float32]
+    width: NDArray[np.float32]
+    asymmetry: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PeakMaxima:
+    """Voxels where what changes with temperature is highest; a peak may have several, or none.
+
+    Attributes
+    ----------
+    peak : array, shape (M,)
+        Which peak each belongs to, 0..P-1.
+    change : array, shape (M,)
+        Mean intensity at the lowest third of temperatures minus that at the highest.
+    position, error : array, shape (M, ndim)
+        In the axes' units and order, and its standard error.
+    whole : array, shape (M, ndim), bool
+        False along an axis where it lies at the end of the grid.
+    """
+
+    peak: NDArray[np.int64]
+    change: Float64Array
+    position: Float64Array
+    error: Float64Array
+    whole: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class PeakTable:
-    """Peaks that were clustered in place of their voxels (X-TEC-s).
+    """Peaks: connected voxels, clustered as one (X-TEC-s) or of the same cluster.
 
     Attributes
     ----------
     label : array, shape (P,), int16
-        Cluster number 1..K.
+        Cluster number 1..K; 0 for peaks that were left out.
     size : array, shape (P,)
         Voxels in each.
     centroid : array, shape (P, ndim)
         Intensity-weighted mean position, in the axes' units and order.
     intensity : array, shape (P, T)
-        Sum over the peak's voxels.
+        Sum over the peak's voxels: the integrated intensity.
     maximum : array, shape (P, T)
         Largest of its voxels' intensities.
+    shapes : PeakShapes
+    maxima : PeakMaxima
     """
 
     label: NDArray[np.int16]
@@ -73,6 +121,14 @@ class PeakTable:
     centroid: Float64Array
     intensity: Float64Array
     maximum: Float64Array
+    shapes: PeakShapes
+    maxima: PeakMaxima
+
+    @property
+    def spread(self) -> Float64Array:
+        """Integrated intensity over maximum, in voxels, shape (P, T): large where a peak is broad."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.maximum > 0, self.intensity / self.maximum, np.nan)
 
 
 @dataclass(frozen=True)
@@ -151,9 +207,10 @@ class ClusterRun:
 
     Attributes
     ----------
-    title, sample : str
+    title : str
+    sample : SampleInfo
     mode : str
-        ``d`` or ``s``.
+        ``d``, ``s`` or ``smooth``.
     mode_reason : str
     map : ClusterMap
     probability : array, shape (n,), float32
@@ -163,7 +220,7 @@ class ClusterRun:
     threshold : BackgroundThreshold
     counts : VoxelCounts
     clusters : sequence of ClusterSummary
-    peaks : PeakTable or None
+    peaks : PeakTable
     process : mapping
         Provenance: version, options, seed, inputs, timings.
     warnings : sequence of str
@@ -173,7 +230,7 @@ class ClusterRun:
     """
 
     title: str
-    sample: str
+    sample: SampleInfo
     mode: str
     mode_reason: str
     map: ClusterMap
@@ -183,7 +240,44 @@ class ClusterRun:
     threshold: BackgroundThreshold
     counts: VoxelCounts
     clusters: Sequence[ClusterSummary]
-    peaks: PeakTable | None
+    peaks: PeakTable
     process: Mapping[str, Any]
     warnings: Sequence[str] = field(default=())
     selection: Selection | None = None
+
+
+@dataclass(frozen=True)
+class ClusteredRun:
+    """What later commands take from the results of a run.
+
+    Attributes
+    ----------
+    name : str
+        Of the run folder.
+    sample : SampleInfo
+    curves : ClusterCurves
+    map : ClusterMap
+    peaks : PeakTable
+    mode : str
+    count_scale : float
+        Variance over mean of an intensity; 1 where that was not found out.
+    systematic : float
+        Relative error of bright voxels besides.
+    background : float
+        Intensity of a voxel below the threshold; 0 where there was none.
+    """
+
+    name: str
+    sample: SampleInfo
+    curves: ClusterCurves
+    map: ClusterMap
+    peaks: PeakTable
+    mode: str
+    count_scale: float
+    systematic: float
+    background: float
+
+    @property
+    def n_clusters(self) -> int:
+        """K."""
+        return self.curves.n_clusters

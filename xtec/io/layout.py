@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import h5py
 import numpy as np
 
 from xtec.core.axes import Q_NAMES, Axis
 from xtec.core.errors import AxisError, InputError
+from xtec.core.quantities import SampleInfo
 from xtec.io.hdf5 import DatasetRef, open_hdf5, read_text
 from xtec.io.nexus import NexusData, find_field, value_in_name
+from xtec.io.sample import read_sample
 
 _TEMPERATURE_NAMES = {"temperature", "temp", "te", "t"}
 _Q_ALIASES = {"h": "Qh", "k": "Qk", "l": "Ql", "qh": "Qh", "qk": "Qk", "ql": "Ql"}
@@ -113,3 +116,10 @@ def sample_name(data: NexusData) -> str:
             if field is not None and field.shape in ((), (1,)):
                 return read_text(field[()])
     return data.file.stem
+
+
+def sample_of(data: NexusData, scan: str) -> SampleInfo:
+    """What the file says of the sample; the scan variable is left out."""
+    with open_hdf5(data.file) as file:
+        group = file[data.entry].get("sample")
+        return read_sample(group if isinstance(group, h5py.Group) else None, scan)

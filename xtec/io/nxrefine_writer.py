@@ -13,7 +13,6 @@ from xtec.core.errors import ConfigError, OutputError
 from xtec.io.nexus_writer import new_data, new_group
 from xtec.io.series_writer import (
     CREATOR,
-    RIGHT_ANGLES,
     SeriesSource,
     Storage,
     block_steps,
@@ -104,7 +103,7 @@ def _write_scan(folder: Path, prefix: str, source: SeriesSource, storage: Storag
         sample[source.scan.name].attrs["units"] = source.scan.units
         title = f"{source.sample.name} {scan} Transform"
         data = new_data(entry, "transform", title=title, signals=["data"], axes=source.q_axes)
-        data.attrs["angles"] = RIGHT_ANGLES
+        data.attrs["angles"] = np.array(source.sample.reciprocal_angles)
         data["data"] = h5py.ExternalLink(f"{scan}/transform.nxs", "/entry/data/v")
         process = new_group(new_group(entry, "nxworkflow", "NXcollection"), "nxcombine", "NXprocess")
         process["program"] = CREATOR

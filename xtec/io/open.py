@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xtec.core.axes import Axis, Region
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError, XtecError
@@ -21,6 +22,7 @@ from xtec.io.layout import (
     check_rank,
     complete_axes,
     sample_name,
+    sample_of,
     scan_dimension,
 )
 from xtec.io.nexus import NexusData, find_data, read_scan_axis, read_scan_value, value_in_name
@@ -28,6 +30,9 @@ from xtec.io.series import Dropped, PerTemperature, Series
 from xtec.io.virtual import stacked_source
 
 logger = logging.getLogger(__name__)
+
+_LEAST_RUN = 8
+"""Values between two turns of a scan, on average; one that turns more often repeats values by mistake."""
 
 _SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
 
@@ -131,6 +136,7 @@ def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenO
         origin=(0,) * len(others),
         angles=data.angles,
         inputs=(data.file,),
+        sample=sample_of(data, scan.name),
     )
 
 
@@ -178,6 +184,7 @@ def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: b
         angles=first.data.angles,
         dropped=tuple(Dropped(str(path), why.what) for path, why in bad),
         inputs=tuple(volume.data.file for volume in volumes),
+        sample=sample_of(first.data, first.scan.name),
     )
 
 
@@ -269,7 +276,7 @@ def _checked(series: Series, options: OpenOptions) -> Series:
             hint="give the folder, or the files of all temperatures",
         )
     values, counts = np.unique(series.scan.values, return_counts=True)
-    if values.size < len(series.scan):
+    if values.size < len(series.scan) and not _turns_round(series.scan.values):
         twice = ", ".join(f"{value:g}" for value in values[counts > 1][:5])
         raise InputError(
             f"duplicate values of {series.scan.name}: {twice} {series.scan.units}".rstrip(),
@@ -282,6 +289,13 @@ def _checked(series: Series, options: OpenOptions) -> Series:
         if not (np.all(steps > 0) or np.all(steps < 0)):
             raise AxisError(f"{axis.name} does not rise or fall steadily", file=file)
     return series
+
+
+def _turns_round(values: NDArray[np.float64]) -> bool:
+    """Whether a scan goes there and back: cooling and warming share values, but neither has one twice."""
+    steps = np.sign(np.diff(values))
+    n_runs = 1 + np.count_nonzero(steps[1:] != steps[:-1])
+    return bool((steps != 0).all() and n_runs <= max(2, len(values) // _LEAST_RUN))
 
 
 def _without_repeats(series: Series) -> Series:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.parallel import block_threads
-from xtec.core.results import ClusterRun, FittedMixture, PeakTable, Selection
+from xtec.core.results import ClusterRun, FittedMixture, PeakMaxima, PeakTable, Selection
 from xtec.core.types import (
     BackgroundThreshold,
     ClusterCurves,
@@ -26,6 +26,7 @@ from xtec.core.types import (
 )
 from xtec.io.atomic import replacing
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_axis, write_parameters
+from xtec.io.sample import write_sample_info
 
 _CHUNK = 64
 _LEVEL = 1
@@ -51,21 +52,19 @@ def write_results(path: Path, run: ClusterRun) -> None:
         _write_curves(entry, run.curves)
         _write_map(entry, run.map)
         _write_voxels(entry, run)
-        if run.peaks is not None:
-            _write_peaks(entry, run.peaks, run.curves.scan, run.map)
+        _write_peaks(entry, run.peaks, run.curves.scan, run.map)
+        _write_maxima(entry, run.peaks.maxima, run.map)
         _write_mixture(entry, run.mixture, run.curves.scan)
         if run.selection is not None:
             _write_selection(entry, run.selection)
         _write_threshold(entry, run.threshold, run.counts)
         if run.threshold.significance is not None:
             _write_noise(entry, run.threshold.significance)
-        _write_process(entry, run.process)
+        _write_process(entry, run.process, run.mode)
 
 
 def _write_sample(entry: h5py.Group, run: ClusterRun) -> None:
-    sample = new_group(entry, "sample", "NXsample")
-    sample["name"] = run.sample
-    write_axis(sample, run.curves.scan)
+    write_axis(write_sample_info(entry, run.sample), run.curves.scan)
 
 
 def _write_curves(entry: h5py.Group, curves: ClusterCurves) -> None:
@@ -137,16 +136,40 @@ def _write_voxels(entry: h5py.Group, run: ClusterRun) -> None:
 
 def _write_peaks(entry: h5py.Group, peaks: PeakTable, scan: Axis, cluster_map: ClusterMap) -> None:
     number = Axis("peak", np.arange(1, len(peaks.label) + 1, dtype=np.float64))
-    group = new_data(
-        entry, "peaks", title="intensity of each peak", signals=["intensity"], axes=[number, scan]
-    )
-    group["intensity"] = peaks.intensity
-    group["maximum"] = peaks.maximum
+    names = ", ".join(axis.name for axis in cluster_map.axes)
+    title = "integrated intensity of each peak"
+    group = new_data(entry, "peaks", title=title, signals=["intensity"], axes=[number, scan])
+    for name in ("intensity", "maximum", "spread"):
+        group[name] = getattr(peaks, name)
+    group["spread"].attrs.update({"units": "voxel", "long_name": "integrated intensity over maximum"})
     group["label"] = peaks.label
     group["size"] = peaks.size
     group["centroid"] = peaks.centroid
-    group["centroid"].attrs["long_name"] = ", ".join(axis.name for axis in cluster_map.axes)
-    group["centroid"].attrs["dimensions"] = ["peak", "axis"]
+    group["centroid"].attrs.update({"long_name": names, "dimensions": ["peak", "axis"]})
+    shape = peaks.shapes
+    chosen = Axis("peak", shape.peak.astype(np.float64) + 1)
+    title = "width of each peak along the first axis"
+    group = new_data(entry, "peak_shapes", title=title, signals=["first_width"], axes=[chosen, scan])
+    group["first_width"] = shape.width[..., 0]
+    for name in ("displacement", "width", "asymmetry"):
+        group.create_dataset(
+            name, data=getattr(shape, name), compression="gzip", compression_opts=_LEVEL, shuffle=True
+        )
+        group[name].attrs.update({"long_name": names, "dimensions": ["peak", scan.name, "axis"]})
+
+
+def _write_maxima(entry: h5py.Group, maxima: PeakMaxima, cluster_map: ClusterMap) -> None:
+    if not maxima.peak.size:
+        return
+    number = Axis("maximum", np.arange(1, len(maxima.peak) + 1, dtype=np.float64))
+    title = "where intensity changes most: the lowest third of the scan minus the highest"
+    group = new_data(entry, "maxima", title=title, signals=["change"], axes=[number])
+    group["change"] = maxima.change
+    group["peak"] = maxima.peak + 1
+    for name in ("position", "error", "whole"):
+        group[name] = getattr(maxima, name)
+        group[name].attrs["long_name"] = ", ".join(axis.name for axis in cluster_map.axes)
+        group[name].attrs["dimensions"] = ["maximum", "axis"]
 
 
 def _write_mixture(entry: h5py.Group, mixture: FittedMixture, scan: Axis) -> None:
@@ -217,8 +240,9 @@ def gaussian_background(threshold: BackgroundThreshold, at: Float64Array) -> Flo
     return curve
 
 
-def _write_process(entry: h5py.Group, process: Mapping[str, Any]) -> None:
+def _write_process(entry: h5py.Group, process: Mapping[str, Any], mode: str) -> None:
     group = new_group(entry, "process", "NXprocess")
+    write_parameters(group, "outcome", {"mode": mode})
     group["program"] = "xtec"
     group["version"] = process["version"]
     group["date"] = now()

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 PROGRESS = ".progress"
 """Folder in the run folder that is there while a run is under way, or after it was interrupted."""
 
-_DERIVED = ("summary.json", "report.html", "order_parameter.nxs", "unit_cell.nxs")
+FINDINGS = ("order_parameter", "unit_cell")
+"""What later commands add as NeXus files of these names."""
+
+_DERIVED = ("summary.json", "report.html", *(f"{name}.nxs" for name in FINDINGS), "*.csv", "figures/*.png")
 
 
 def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: bool = False) -> None:
@@ -68,8 +71,9 @@ def create_folder(folder: Path, *, figures: bool) -> None:
     """
     try:
         (folder / "figures" if figures else folder).mkdir(parents=True, exist_ok=True)
-        for derived in [*(folder / name for name in _DERIVED), *folder.glob("figures/*.png")]:
-            derived.unlink(missing_ok=True)
+        for pattern in _DERIVED:
+            for derived in folder.glob(pattern):
+                derived.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make this folder ({error.strerror})", file=folder) from error
 
@@ -85,7 +89,9 @@ def open_run(path: str | Path) -> xarray.DataTree:
     Returns
     -------
     xarray.DataTree
-        One node a group of /entry; NXdata axes are coordinates; the cluster map is read when used.
+        One node a group of /entry; NXdata axes are coordinates; the cluster map is read when used. What
+        `xtec order-parameter` and `xtec unit-cell` have added are the nodes ``order_parameter`` and
+        ``unit_cell``; ``run["order_parameter/transitions"].to_dataset().to_dataframe()`` is a table.
 
     Raises
     ------
@@ -110,13 +116,30 @@ def open_run(path: str | Path) -> xarray.DataTree:
             "cluster_map",
             "voxels",
             "peaks",
+            "peak_shapes",
+            "maxima",
             "mixture",
             "threshold",
             "noise",
         )
         tree = {name: _dataset(entry[name], file_path) for name in names if name in entry}
         attributes = {"title": read_text(entry["title"][()]), "sample": read_text(entry["sample/name"][()])}
+    for name in FINDINGS:
+        tree.update(_found(file_path.with_name(f"{name}.nxs"), name))
     return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attributes), **tree}, name=path.name)
+
+
+def _found(path: Path, name: str) -> dict[str, xarray.Dataset]:
+    """Plots and tables of a file of findings, if it is there."""
+    if not path.exists():
+        return {}
+    with open_hdf5(path) as file:
+        entry = file["entry"]
+        return {
+            f"{name}/{group}": _dataset(entry[group], path)
+            for group in entry
+            if read_text(entry[group].attrs.get("NX_class", "")) == "NXdata"
+        }
 
 
 def read_curves(path: str | Path) -> ClusterCurves:
@@ -164,10 +187,14 @@ def _dataset(group: h5py.Group, path: Path) -> xarray.Dataset:
             attributes[name] = read_text(value) if isinstance(value, bytes) else value
         else:
             dims = _dims(field, sizes)
-            variables[name] = (dims, _lazy(field, path) if field.ndim == len(axes) == 3 else field[()])
+            variables[name] = (dims, _lazy(field, path) if field.ndim == len(axes) == 3 else _values(field))
     if "angles" in group.attrs:
         attributes["angles"] = group.attrs["angles"]
     return xarray.Dataset(variables, coordinates, attributes)
+
+
+def _values(field: h5py.Dataset) -> Any:
+    return field.asstr()[()].astype(str) if field.dtype.kind == "O" else field[()]
 
 
 def _dims(field: h5py.Dataset, sizes: dict[str, int]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis, Region, inside_interval, select_interval, select_region
 from xtec.core.chunking import Block, plan_blocks
+from xtec.core.quantities import SampleInfo
 from xtec.io.boxes import BoxReader, Wanted, as_slice
 from xtec.io.hdf5 import DatasetRef
 
@@ -110,6 +111,8 @@ class Series:
         Temperatures that were left out.
     inputs : tuple of str
         The files that were given or found.
+    sample : SampleInfo
+        What the (first) file says of the sample.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Series:
     angles: NDArray[np.float64] | None = None
     dropped: tuple[Dropped, ...] = ()
     inputs: tuple[Path, ...] = field(default=())
+    sample: SampleInfo = field(default_factory=SampleInfo)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -23,7 +23,6 @@ from xtec.io.truth import LabelSource, write_truth
 CREATOR = "xtec simulate"
 COMPRESSIONS = ("none", "gzip", "lz4", "bitshuffle", "blosc")
 _BLOCK_BYTES = 128 * 2**20
-RIGHT_ANGLES = np.array([90.0, 90.0, 90.0])
 
 
 class SampleSource(Protocol):
@@ -40,6 +39,10 @@ class SampleSource(Protocol):
     @property
     def cell(self) -> tuple[float, float, float, float, float, float]:
         """``(a, b, c, alpha, beta, gamma)`` in angstrom and degrees."""
+
+    @property
+    def reciprocal_angles(self) -> tuple[float, float, float]:
+        """``(gamma*, beta*, alpha*)`` in degrees."""
 
     @property
     def composition(self) -> float | None:
@@ -152,8 +155,11 @@ def _write_stacked_data(entry: h5py.Group, source: SeriesSource, storage: Storag
     chunks = storage.chunk_shape(shape, default)
     title = f"simulated {source.sample.name}"
     data = new_data(entry, "data", title=title, signals=["data"], axes=[source.scan, *q_axes])
+    angles = source.sample.reciprocal_angles
     if not source.planar:
-        data.attrs["angles"] = RIGHT_ANGLES
+        data.attrs["angles"] = np.array(angles)
+    elif angles[0] != 90.0:
+        data.attrs["angles"] = angles[0]
     signal = data.create_dataset("data", shape, np.float32, chunks=chunks, **storage.filters())
     signal.attrs["long_name"] = "Intensity (counts)"
     n_temperatures, n_planes = source.shape[:2]

@@ -37,7 +37,7 @@ def connect(
     """
     each_its_own = np.arange(index.size, dtype=np.int32)
     course = np.zeros(index.size, np.int8) if course is None else course
-    return _groups(_padded(index, shape), each_its_own, course, _row_steps(shape), index.size)
+    return _groups(padded(index, shape), each_its_own, course, _row_steps(shape), index.size)
 
 
 def join(
@@ -69,29 +69,37 @@ def join(
     """
     order = np.argsort(index)
     owner = np.asarray(component, dtype=np.int32)[order]
-    return _groups(_padded(index[order], shape), owner, course[order], _row_steps(shape), n_components)
+    return _groups(padded(index[order], shape), owner, course[order], _row_steps(shape), n_components)
 
 
-def _padded(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int64]:
+def padded(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int64]:
     """Flat index in a grid with one more, empty voxel after each row, each plane of rows, and so on.
 
     A step over the edge of the grid ends in an empty voxel there, never at the other side of the grid.
     """
-    padded: NDArray[np.int64] = np.array(index, dtype=np.int64)
+    place: NDArray[np.int64] = np.array(index, dtype=np.int64)
     for axis in range(1, len(shape)):
-        padded += index // math.prod(shape[axis:]) * _padded_stride(shape, axis)
-    return padded
+        place += index // math.prod(shape[axis:]) * padded_stride(shape, axis)
+    return place
+
+
+def padded_stride(shape: Sequence[int], axis: int) -> int:
+    """Step in the padded grid from a voxel to the next along an axis."""
+    return math.prod(size + 1 for size in shape[axis + 1 :])
+
+
+def half_of_the_neighbours(shape: Sequence[int]) -> list[int]:
+    """Steps in the padded grid to the later half of a voxel's neighbours, diagonals included."""
+    strides = [padded_stride(shape, axis) for axis in range(len(shape))]
+    steps = [sum(step) for step in itertools.product(*((-stride, 0, stride) for stride in strides))]
+    return steps[len(steps) // 2 + 1 :]
 
 
 def _row_steps(shape: Sequence[int]) -> NDArray[np.int64]:
     """Steps in the padded grid from a row (along the last axis) to half of its neighbours, the later ones."""
-    strides = [_padded_stride(shape, axis) for axis in range(len(shape) - 1)]
+    strides = [padded_stride(shape, axis) for axis in range(len(shape) - 1)]
     steps = [sum(step) for step in itertools.product(*((-stride, 0, stride) for stride in strides))]
     return np.array(steps[len(steps) // 2 + 1 :], dtype=np.int64)
-
-
-def _padded_stride(shape: Sequence[int], axis: int) -> int:
-    return math.prod(size + 1 for size in shape[axis + 1 :])
 
 
 @compiled

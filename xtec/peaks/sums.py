@@ -62,7 +62,7 @@ class PeakSums:
         intensity = np.asfortranarray(intensity)
         total, maximum = _trajectories(intensity, intensity, label, n_peaks)
         weight = intensity.mean(axis=1, dtype=np.float64)
-        moments = (weight * along for along in _positions(index, axes_values))
+        moments = (weight * along for along in positions(index, axes_values))
         return cls(
             first=_least(index, label, n_peaks),
             size=np.bincount(label, minlength=n_peaks),
@@ -101,6 +101,9 @@ class PeakSums:
         number = np.empty(order.size, dtype=np.int32)
         number[order] = np.arange(order.size, dtype=np.int32)
         return PeakSums(*(array[order] for array in vars(self).values())), number
+
+    def __getitem__(self, which: slice) -> PeakSums:
+        return PeakSums(*(array[which] for array in vars(self).values()))
 
     def __len__(self) -> int:
         """Number of peaks, P."""
@@ -152,8 +155,8 @@ def _least(index: NDArray[np.int64], group: NDArray[np.int32], n_groups: int) ->
     return least
 
 
-def _positions(index: NDArray[np.int64], axes_values: Sequence[Float64Array]) -> Iterator[Float64Array]:
-    """Coordinates of voxels, one axis after the other."""
+def positions(index: NDArray[np.int64], axes_values: Sequence[Float64Array]) -> Iterator[Float64Array]:
+    """Coordinates of voxels, shape (n,), one axis of the grid after the other, slowest first."""
     for axis, values in enumerate(axes_values):
         stride = math.prod(map(len, axes_values[axis + 1 :]))
         yield values[index // stride % len(values)]

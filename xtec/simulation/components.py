@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from xtec.core.types import Float64Array
 from xtec.simulation import laws
 from xtec.simulation.basis import GaussianBasis
+from xtec.simulation.grid import ScanPoint
 from xtec.simulation.reflections import log_uniform, reflection_mask, reflection_uniform
+from xtec.simulation.sample import Sample
 from xtec.simulation.spec import SeriesSpec, Transition
 
 BACKGROUND, THERMAL_DIFFUSE, BRAGG = "background", "thermal diffuse", "Bragg"
@@ -29,15 +31,15 @@ class PeakLattice:
     offset : tuple (h, k, l)
     ql, qk, qh : array
         Peak positions along each axis, in r.l.u.
-    reciprocal_length : float
-        a* in 1/angstrom.
+    sample : Sample
+        Whose reciprocal lattice it is.
     """
 
     offset: tuple[float, float, float]
     ql: Float64Array
     qk: Float64Array
     qh: Float64Array
-    reciprocal_length: float
+    sample: Sample
 
     @classmethod
     def within(cls, spec: SeriesSpec, offset: tuple[float, float, float], margin: float) -> PeakLattice:
@@ -47,7 +49,7 @@ class PeakLattice:
             np.arange(np.ceil(q[0] - margin - shift), np.floor(q[-1] + margin - shift) + 1) + shift
             for q, shift in zip(spec.grid.q, shifts, strict=True)
         )
-        return cls(offset, ql, qk, qh, spec.sample.reciprocal_length)
+        return cls(offset, ql, qk, qh, spec.sample)
 
     @cached_property
     def hkl(self) -> Float64Array:
@@ -58,7 +60,12 @@ class PeakLattice:
     @cached_property
     def q_length(self) -> Float64Array:
         """|Q| of the peaks in 1/angstrom, shape (nL, nK, nH)."""
-        return np.asarray(self.reciprocal_length * np.sqrt(np.sum(self.hkl**2, axis=-1)))
+        x, y, z = self.sample.cartesian(*np.moveaxis(self.hkl, -1, 0))
+        return np.asarray(self.sample.reciprocal_lengths[0] * np.sqrt(x**2 + y**2 + z**2))
+
+    def uniform(self, seed: int, stream: int) -> Float64Array:
+        """Numbers in [0, 1), the same for equivalent peaks, shape (nL, nK, nH)."""
+        return reflection_uniform(self.hkl, seed=seed, stream=stream, lattice=self.sample.lattice)
 
     def mask(self, rule: str) -> Float64Array:
         """1 where a reflection rule lets the lattice point through, shape (nL, nK, nH)."""
@@ -79,7 +86,7 @@ class BraggPeaks:
     def heights(self) -> Float64Array:
         """Peak heights at T = 0, shape (nL, nK, nH)."""
         scattering = self.spec.scattering
-        draw = reflection_uniform(self.lattice.hkl, seed=self.spec.seed, stream=_BRAGG_STREAM)
+        draw = self.lattice.uniform(self.spec.seed, _BRAGG_STREAM)
         fall = laws.debye_waller(self.lattice.q_length, scattering.form_factor)
         heights = log_uniform(draw, scattering.bragg_heights) * fall
         # 000 is the direct beam, not a reflection.
@@ -90,9 +97,9 @@ class BraggPeaks:
         factor = self.spec.scattering.debye_waller * temperature
         return self.heights * laws.debye_waller(self.lattice.q_length, factor)
 
-    def weights(self, temperature: float) -> Float64Array:
-        """Weights (J, nL, nK, nH) of the basis at `temperature` (K)."""
-        return _outer(self.basis.pseudo_voigt(self.spec.scattering.tail), self.at(temperature))
+    def weights(self, point: ScanPoint) -> Float64Array:
+        """Weights (J, nL, nK, nH) of the basis at a point of the scan."""
+        return _outer(self.basis.pseudo_voigt(self.spec.scattering.tail), self.at(point.temperature))
 
 
 @dataclass(frozen=True)
@@ -108,12 +115,12 @@ class ThermalDiffuse:
         """The Bragg peaks' own."""
         return self.bragg.lattice
 
-    def weights(self, temperature: float) -> Float64Array:
-        """Weights (J, nL, nK, nH) of the basis at `temperature` (K)."""
+    def weights(self, point: ScanPoint) -> Float64Array:
+        """Weights (J, nL, nK, nH) of the basis at a point of the scan."""
         scattering = self.spec.scattering
         reference_temperature, reference_q = _DIFFUSE_REFERENCE
-        phonons = temperature / reference_temperature * (self.lattice.q_length / reference_q) ** 2
-        heights = scattering.diffuse * phonons * self.bragg.at(temperature)
+        phonons = point.temperature / reference_temperature * (self.lattice.q_length / reference_q) ** 2
+        heights = scattering.diffuse * phonons * self.bragg.at(point.temperature)
         return _outer(self.bragg.basis.lorentzian(scattering.diffuse_width), heights)
 
 
@@ -135,26 +142,38 @@ class OrderPeaks:
     def heights(self) -> Float64Array:
         """Peak heights at T = 0, shape (nL, nK, nH)."""
         stream = _TRANSITION_STREAM + self.spec.transitions.index(self.transition)
-        draw = reflection_uniform(self.lattice.hkl, seed=self.spec.seed, stream=stream)
+        draw = self.lattice.uniform(self.spec.seed, stream)
         return log_uniform(draw, self.transition.heights) * self.lattice.mask(self.transition.rule)
 
-    def weights(self, temperature: float) -> Float64Array:
-        """Weights (J, nL, nK, nH) of the basis at `temperature` (K)."""
-        scattering, transition = self.spec.scattering, self.transition
-        ordered = laws.order_intensity(temperature, transition.tc, transition.beta)
-        shape = (transition.residual + (1 - transition.residual) * ordered) * self.basis.pseudo_voigt(
-            scattering.tail
+    def weights(self, point: ScanPoint) -> Float64Array:
+        """Weights (J, nL, nK, nH) of the basis at a point of the scan."""
+        scattering, transition, temperature = self.spec.scattering, self.transition, point.temperature
+        shape = laws.smeared(
+            partial(self._shape, temperature), transition.tc_on(point), transition.width, temperature
         )
-        if scattering.critical > 0:
-            width = laws.critical_width(temperature, transition.tc, scattering.critical_width)
-            height = laws.critical_height(temperature, transition.tc, scattering.critical)
-            shape = shape + height * self.basis.lorentzian(width)
         heights = self.heights
         if scattering.order_debye_waller:
             heights = heights * laws.debye_waller(
                 self.lattice.q_length, scattering.debye_waller * temperature
             )
         return _outer(shape, heights)
+
+    def _shape(self, temperature: float, tc: float) -> Float64Array:
+        """Weights (J,) of a peak of height 1 at T = 0 where the transition is at `tc` (K)."""
+        scattering, transition = self.spec.scattering, self.transition
+        first_order = transition.kind == "first-order"
+        if first_order:
+            ordered = laws.jump_intensity(temperature, tc)
+        else:
+            ordered = laws.order_intensity(temperature, tc, transition.beta)
+        shape = (transition.residual + (1 - transition.residual) * ordered) * self.basis.pseudo_voigt(
+            scattering.tail
+        )
+        if scattering.critical > 0 and not first_order:
+            width = laws.critical_width(temperature, tc, scattering.critical_width)
+            height = laws.critical_height(temperature, tc, scattering.critical)
+            shape = shape + height * self.basis.lorentzian(width)
+        return shape
 
 
 Component = BraggPeaks | ThermalDiffuse | OrderPeaks

@@ -52,9 +52,10 @@ def shadows(spec: SeriesSpec, plane_index: int) -> Shadows:
     """Blind voxels of one L plane; the same at every temperature."""
     ql, qk, qh = spec.grid.q
     detector = spec.detector
-    radius = np.hypot(qk[:, None], qh[None, :])
-    azimuth = np.arctan2(qk[:, None], qh[None, :]) % (2 * np.pi)
-    zero = np.hypot(radius, ql[plane_index]) < detector.beam_stop
+    x, y, z = spec.sample.cartesian(qh[None, :], qk[:, None], ql[plane_index])
+    radius = np.hypot(y, x)
+    azimuth = np.arctan2(y, x) % (2 * np.pi)
+    zero = np.hypot(radius, z) < detector.beam_stop
     if detector.wedge > 0:
         zero |= (np.abs(azimuth - _WEDGE_AZIMUTH) < np.deg2rad(detector.wedge)) & (radius > 1.0)
     nan = np.zeros_like(zero)

@@ -21,7 +21,8 @@ from xtec.simulation.components import (
     build_components,
 )
 from xtec.simulation.detector import count, hot_pixels, plane_generator, shadows
-from xtec.simulation.spec import Sample, SeriesSpec
+from xtec.simulation.sample import Sample
+from xtec.simulation.spec import SeriesSpec
 
 LABEL_FRACTION = 0.25
 """A voxel gets a label where its strongest component, averaged over T, exceeds this share of background."""
@@ -69,14 +70,14 @@ class SimulatedSeries:
 
     @property
     def scan(self) -> Axis:
-        """Temperatures in K."""
-        values = np.asarray(self.spec.grid.temperatures, dtype=np.float64)
+        """Temperatures in K, in the order of measurement."""
+        values = np.asarray([point.temperature for point in self.spec.grid.scan], dtype=np.float64)
         return Axis("temperature", values, "K", {"long_name": "Temperature (K)"})
 
     @property
     def q_axes(self) -> tuple[Axis, Axis, Axis]:
         """Ql, Qk, Qh in r.l.u."""
-        return self.spec.grid.axes(self.spec.sample.reciprocal_length)
+        return self.spec.grid.axes(self.spec.sample.reciprocal_lengths)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -94,12 +95,20 @@ class SimulatedSeries:
 
     @property
     def transitions(self) -> list[tuple[str, float, float, Float64Array]]:
-        """Name, Tc in K, beta and star (m, 3) of every transition."""
-        return [(t.name, t.tc, t.beta, np.asarray(t.star, dtype=np.float64)) for t in self.spec.transitions]
+        """Name, Tc in K, beta (NaN for first order) and star (m, 3) of every transition.
+
+        One with hysteresis in a cycle stands there twice: on cooling, and on warming.
+        """
+        scan = self.spec.grid.scan
+        return [
+            (t.name, tc, np.nan if t.kind == "first-order" else t.beta, np.asarray(t.star, dtype=np.float64))
+            for t in self.spec.transitions
+            for tc in dict.fromkeys(t.tc_on(point) for point in scan)
+        ]
 
     def expected(self, temperature_index: int, plane_index: int) -> Float64Array:
         """Noise-free intensity of one plane before any shadow, shape (K, H), in counts."""
-        temperature = self.spec.grid.temperatures[temperature_index]
+        temperature = self.spec.grid.scan[temperature_index].temperature
         background = laws.background(
             self._q_length(plane_index), temperature, self.spec.scattering.background
         )
@@ -145,16 +154,15 @@ class SimulatedSeries:
 
         `label` is a transition's name, ``Bragg`` or ``thermal diffuse``.
         """
-        temperature = self.spec.grid.temperatures[temperature_index]
+        point = self.spec.grid.scan[temperature_index]
         chosen = [part for part in self._components if part.label == label]
-        return self._peaks(_gather(chosen, lambda part: part.weights(temperature)), plane_index)
+        return self._peaks(_gather(chosen, lambda part: part.weights(point)), plane_index)
 
     def _plane_labels(self, plane_index: int) -> NDArray[np.int8]:
-        temperatures = self.spec.grid.temperatures
         q_length = self._q_length(plane_index)
         level = self.spec.scattering.background
         best = LABEL_FRACTION * np.mean(
-            [laws.background(q_length, temperature, level) for temperature in temperatures], axis=0
+            [laws.background(q_length, point.temperature, level) for point in self.spec.grid.scan], axis=0
         )
         labels = np.zeros(best.shape, dtype=np.int8)
         for name, weights in self._mean_weights.items():
@@ -177,13 +185,13 @@ class SimulatedSeries:
     @cached_property
     def _mean_weights(self) -> dict[str, dict[tuple[float, float, float], _Weights]]:
         """Weights averaged over temperature, by label: the model is linear in them."""
-        temperatures = self.spec.grid.temperatures
+        scan = self.spec.grid.scan
 
         def mean(part: Component) -> Float64Array:
-            total = np.zeros_like(part.weights(temperatures[0]))
-            for temperature in temperatures:
-                total += part.weights(temperature)
-            return total / len(temperatures)
+            total = np.zeros_like(part.weights(scan[0]))
+            for point in scan:
+                total += part.weights(point)
+            return total / len(scan)
 
         names = dict.fromkeys(part.label for part in self._components)
         return {
@@ -196,15 +204,16 @@ class SimulatedSeries:
 
     def _weights_at(self, temperature_index: int) -> dict[tuple[float, float, float], _Weights]:
         if self._cached is None or self._cached[0] != temperature_index:
-            temperature = self.spec.grid.temperatures[temperature_index]
-            gathered = _gather(self._components, lambda part: part.weights(temperature))
+            point = self.spec.grid.scan[temperature_index]
+            gathered = _gather(self._components, lambda part: part.weights(point))
             self._cached = temperature_index, gathered
         return self._cached[1]
 
     def _q_length(self, plane_index: int) -> Float64Array:
         ql, qk, qh = self.spec.grid.q
-        square = ql[plane_index] ** 2 + qk[:, None] ** 2 + qh[None, :] ** 2
-        return np.asarray(self.spec.sample.reciprocal_length * np.sqrt(square))
+        sample = self.spec.sample
+        x, y, z = sample.cartesian(qh[None, :], qk[:, None], ql[plane_index])
+        return np.asarray(sample.reciprocal_lengths[0] * np.sqrt(z**2 + y**2 + x**2))
 
     def _profiles_of(self, lattice: PeakLattice) -> tuple[Float64Array, Float64Array, Float64Array]:
         if lattice.offset not in self._profiles:

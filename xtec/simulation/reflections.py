@@ -1,15 +1,16 @@
-"""Reflections of a cubic crystal: which are there, how strong, and the star of a wave vector."""
+"""Reflections of a crystal: which are there, how strong, and the star of a wave vector."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.errors import ConfigError
 from xtec.core.types import Float64Array
+from xtec.simulation.sample import LatticeSystem
 
 Mask = NDArray[np.bool_]
 _KEY_STEPS = 4096
@@ -99,8 +100,24 @@ def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return state ^ (state >> np.uint64(31))
 
 
-def reflection_uniform(q: Float64Array, *, seed: int, stream: int) -> Float64Array:
-    """A number in [0, 1) for every reflection, the same for all that m-3m makes equivalent.
+def _orbit_key(q: Float64Array, lattice: LatticeSystem) -> NDArray[np.uint64]:
+    """Integers (..., n) that are the same for reflections which the Laue group makes equivalent.
+
+    For m-3m, the sizes of h, k, l in rising order. For 6/mmm those of h, k and i = -(h + k), then of l:
+    the three sum to zero, so their sizes fix their signs but for a common one.
+    """
+    if lattice == "hexagonal":
+        h, k, along_c = np.moveaxis(q, -1, 0)
+        q = np.stack([h, k, h + k, along_c], axis=-1)
+    key = np.asarray(np.rint(np.abs(q) * _KEY_STEPS), dtype=np.uint64)
+    key[..., :3].sort(axis=-1)
+    return key
+
+
+def reflection_uniform(
+    q: Float64Array, *, seed: int, stream: int, lattice: LatticeSystem = "cubic"
+) -> Float64Array:
+    """A number in [0, 1) for every reflection, the same for all that the Laue group makes equivalent.
 
     It depends on the indices, the seed and the stream alone, so a larger region keeps the strengths of a
     smaller one.
@@ -111,15 +128,17 @@ def reflection_uniform(q: Float64Array, *, seed: int, stream: int) -> Float64Arr
         Indices in r.l.u., integer or not.
     seed, stream : int
         Other values give other numbers.
+    lattice : str
+        ``cubic`` (m-3m) or ``hexagonal`` (6/mmm).
 
     Returns
     -------
     array, shape (...)
     """
-    key = np.sort(np.rint(np.abs(q) * _KEY_STEPS).astype(np.uint64), axis=-1)
+    key = _orbit_key(q, lattice)
     state = _mix(np.full(key.shape[:-1], seed, dtype=np.uint64))
     state = _mix(state ^ np.uint64(stream))
-    for column in range(3):
+    for column in range(key.shape[-1]):
         state = _mix(state ^ key[..., column])
     return np.asarray((state >> np.uint64(11)).astype(np.float64) * 2.0**-53)
 
@@ -130,18 +149,48 @@ def log_uniform(uniform: Float64Array, interval: tuple[float, float]) -> Float64
     return np.asarray(low * (high / low) ** uniform)
 
 
-def cubic_star(q: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
-    """Wave vectors that m-3m makes of `q`, each once modulo the reciprocal lattice, `q` first.
+def _equivalents(q: Sequence[float], lattice: LatticeSystem) -> Iterator[tuple[float, float, float]]:
+    """What the operations of m-3m or 6/mmm make of `q`, `q` itself first."""
+    h, k, along_c = map(float, q)
+    if lattice == "cubic":
+        for a, b, c in itertools.permutations((h, k, along_c)):
+            for signs in itertools.product((1.0, -1.0), repeat=3):
+                yield signs[0] * a, signs[1] * b, signs[2] * c
+        return
+    for sign, sign_c in itertools.product((1.0, -1.0), repeat=2):
+        for a, b, _ in itertools.permutations((h, k, -(h + k))):
+            yield sign * a, sign * b, sign_c * along_c
+
+
+def star(q: Sequence[float], lattice: LatticeSystem = "cubic") -> tuple[tuple[float, float, float], ...]:
+    """Wave vectors that the Laue group makes of `q`, each once modulo the reciprocal lattice, `q` first.
+
+    Parameters
+    ----------
+    q : sequence of float
+        (h, k, l) in r.l.u.
+    lattice : str
+        ``cubic`` (m-3m) or ``hexagonal`` (6/mmm).
+
+    Returns
+    -------
+    tuple of (h, k, l)
+        Each index in [0, 1).
 
     Examples
     --------
-    >>> cubic_star((0.5, 0.5, 0.0))
+    >>> star((0.5, 0.5, 0.0))
     ((0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5))
+    >>> star((0.5, 0.5, 0.0), "hexagonal")
+    ((0.5, 0.5, 0.0), (0.5, 0.0, 0.0), (0.0, 0.5, 0.0))
     """
     members: dict[tuple[int, ...], tuple[float, float, float]] = {}
-    for order in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            qh, qk, ql = (signs[i] * float(q[order[i]]) % 1.0 for i in range(3))
-            key = tuple(round(value * _KEY_STEPS) % _KEY_STEPS for value in (qh, qk, ql))
-            members.setdefault(key, (qh, qk, ql))
+    for h, k, along_c in _equivalents(q, lattice):
+        member = h % 1.0, k % 1.0, along_c % 1.0
+        members.setdefault(tuple(round(value * _KEY_STEPS) % _KEY_STEPS for value in member), member)
     return tuple(members.values())
+
+
+def cubic_star(q: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
+    """Star of `q` in a cubic crystal; see `star`."""
+    return star(q)

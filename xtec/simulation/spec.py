@@ -4,121 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 
-from xtec.core.axes import Axis
 from xtec.core.errors import ConfigError
-from xtec.core.types import Float64Array
+from xtec.simulation.grid import Grid, ScanPoint
+from xtec.simulation.laws import SMEARING_CUT
+from xtec.simulation.sample import Sample
 
-
-def axis_values(low: float, high: float, pixels: int) -> Float64Array:
-    """Coordinates from `low` to `high` in r.l.u. with `pixels` steps per r.l.u., both ends included.
-
-    Raises
-    ------
-    ConfigError
-        If the interval is empty or infinite, or `pixels` is below one.
-    """
-    if pixels < 1:
-        raise ConfigError(f"pixels per r.l.u. must be at least 1, got {pixels}")
-    if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-        raise ConfigError(
-            f"the grid needs finite ends, got {low:g}:{high:g}", hint="write LOW:HIGH, LOW <= HIGH"
-        )
-    steps = np.arange(round(low * pixels), round(high * pixels) + 1, dtype=np.float64)
-    return np.asarray(steps / pixels)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """Regular grid in r.l.u. of a cubic crystal, and the temperatures.
-
-    Parameters
-    ----------
-    ql, qk, qh : tuple (low, high)
-        Closed intervals in r.l.u.
-    pixels : int
-        Grid steps per r.l.u., the same along every axis.
-    temperatures : tuple of float
-        In K, rising, all positive.
-    planar : bool
-        One plane at the lower end of `ql`; files then have no Ql axis.
-
-    Raises
-    ------
-    ConfigError
-        If an interval, the step or a temperature makes no sense.
-    """
-
-    ql: tuple[float, float]
-    qk: tuple[float, float]
-    qh: tuple[float, float]
-    pixels: int
-    temperatures: tuple[float, ...]
-    planar: bool = False
-
-    def __post_init__(self) -> None:
-        for low, high in (self.ql, self.qk, self.qh):
-            axis_values(low, high, self.pixels)
-        rising = all(b > a for a, b in zip(self.temperatures, self.temperatures[1:], strict=False))
-        if not self.temperatures or min(self.temperatures) <= 0 or not rising:
-            raise ConfigError("temperatures must be positive and rising, one at least")
-
-    @property
-    def q(self) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Coordinates along L, K and H in r.l.u."""
-        plane_or_slab = (self.ql[0], self.ql[0]) if self.planar else self.ql
-        ql, qk, qh = (axis_values(low, high, self.pixels) for low, high in (plane_or_slab, self.qk, self.qh))
-        return ql, qk, qh
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """``(T, L, K, H)``."""
-        ql, qk, qh = self.q
-        return len(self.temperatures), len(ql), len(qk), len(qh)
-
-    def axes(self, reciprocal_length: float) -> tuple[Axis, Axis, Axis]:
-        """Axes Ql, Qk, Qh with the attributes NXRefine gives them; `reciprocal_length` in 1/angstrom."""
-        ql, qk, qh = (
-            Axis(name, values, "r.l.u.", _q_attributes(name, reciprocal_length))
-            for name, values in zip(("Ql", "Qk", "Qh"), self.q, strict=True)
-        )
-        return ql, qk, qh
-
-
-def _q_attributes(name: str, reciprocal_length: float) -> dict[str, str | float]:
-    return {"long_name": f"{name[1].upper()} (r.l.u.)", "scaling_factor": reciprocal_length}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """A cubic crystal.
-
-    Parameters
-    ----------
-    name, formula : str
-    lattice_parameter : float
-        a, in angstrom.
-    composition : float, optional
-        x of a substitution series.
-    """
-
-    name: str
-    formula: str
-    lattice_parameter: float
-    composition: float | None = None
-
-    @property
-    def reciprocal_length(self) -> float:
-        """``a* = 2 pi / a`` in 1/angstrom."""
-        return float(2 * np.pi / self.lattice_parameter)
-
-    @property
-    def cell(self) -> tuple[float, float, float, float, float, float]:
-        """``(a, b, c, alpha, beta, gamma)`` in angstrom and degrees."""
-        a = self.lattice_parameter
-        return a, a, a, 90.0, 90.0, 90.0
+TransitionKind = Literal["second-order", "first-order"]
+"""Whether an order parameter grows from zero at Tc or jumps there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +26,10 @@ class Transition:
     name : str
         Label of these voxels in the truth map.
     tc : float
-        Transition temperature in K.
+        Transition temperature in K; of a cycle, on cooling.
     beta : float
-        Exponent of the order parameter; intensities follow ``(1 - T/Tc)^(2 beta)``.
+        Exponent of the order parameter; intensities follow ``(1 - T/Tc)^(2 beta)``. Without effect on a
+        first-order transition.
     star : sequence of (h, k, l)
         Offsets from the reciprocal lattice in r.l.u.; ``(0, 0, 0)`` for intra-unit-cell order.
     rule : str
@@ -141,11 +38,19 @@ class Transition:
         Peak heights at T = 0 in counts, log-uniform between these.
     residual : float
         Fraction of the height that is there at every temperature.
+    kind : str
+        ``second-order``, or ``first-order``: intensities follow ``1 - 0.2 T/Tc`` and jump to zero at Tc, and
+        there is no critical scattering.
+    width : float
+        Standard deviation in K of a Gaussian distribution of Tc over the sample.
+    hysteresis : float
+        How many K higher Tc is on the way back of a cycle.
 
     Raises
     ------
     ConfigError
-        If Tc or beta is not positive, or heights are not.
+        If Tc, beta or a height is not positive, the kind is unknown, the hysteresis is negative, or the
+        distribution of Tc is so wide that it reaches 0 K.
     """
 
     name: str
@@ -155,17 +60,35 @@ class Transition:
     rule: str = "all"
     heights: tuple[float, float] = (5.0, 600.0)
     residual: float = 0.0
+    kind: TransitionKind = "second-order"
+    width: float = 0.0
+    hysteresis: float = 0.0
 
     def __post_init__(self) -> None:
+        known = get_args(TransitionKind)
+        if self.kind not in known:
+            raise ConfigError(
+                f"no kind of transition named {self.kind!r}", hint=f"one of: {', '.join(known)}"
+            )
         if self.tc <= 0 or self.beta <= 0:
             raise ConfigError(f"Tc and beta must be positive, got {self.tc:g} and {self.beta:g}")
         if not 0 < self.heights[0] <= self.heights[1]:
             raise ConfigError(f"peak heights must be positive and rising, got {self.heights}")
+        if not 0 <= self.width < self.tc / SMEARING_CUT:
+            raise ConfigError(f"width must be at least 0 and below Tc/{SMEARING_CUT:g}, got {self.width:g}")
+        if not 0 <= self.hysteresis < np.inf:
+            raise ConfigError(f"hysteresis cannot be negative, got {self.hysteresis:g}")
+
+    def tc_on(self, point: ScanPoint) -> float:
+        """Transition temperature in K that holds at a point of the scan."""
+        return self.tc + self.hysteresis * point.warming
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scattering:
     """Everything that scatters apart from the transitions; heights and background in counts.
+
+    Line shapes are products over the axes in r.l.u., in a hexagonal crystal too.
 
     Parameters
     ----------
@@ -196,6 +119,11 @@ class Scattering:
         Inverse correlation length at t = 1, in r.l.u.; grows as the root of |t|.
     background : float
         Level at Q -> infinity and T = 0.
+
+    Raises
+    ------
+    ConfigError
+        If the critical scattering is negative.
     """
 
     bragg_rule: str = "all"
@@ -211,6 +139,10 @@ class Scattering:
     critical_width: float = 0.25
     background: float = 8.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.critical < np.inf:
+            raise ConfigError(f"critical scattering cannot be negative, got {self.critical:g}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Detector:
@@ -221,11 +153,11 @@ class Detector:
     counts : float
         Exposure: values are ``Poisson(counts * I) / counts``. 0 means no noise.
     beam_stop : float
-        Radius in r.l.u. around the origin that reads 0.
+        Radius in units of a* around the origin that reads 0.
     wedge : float
         Half-angle in degrees of a missing wedge (reads 0); 0 for none.
     gap : float
-        Width in r.l.u. of an arc of NaN left by a detector gap; 0 for none.
+        Width in units of a* of an arc of NaN left by a detector gap; 0 for none.
     hot_pixels : int
         Voxels that read a constant far too high.
 

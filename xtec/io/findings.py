@@ -1,0 +1,122 @@
+"""Writing what was read off a run: NeXus and CSV beside its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from xtec.core.axes import Axis
+from xtec.core.order import OrderFindings, OrderParameter
+from xtec.core.reflections import UnitCellFindings
+from xtec.io import tables
+from xtec.io.atomic import replacing
+from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_parameters
+from xtec.io.provenance import program_version
+from xtec.io.sample import write_sample_info
+
+
+def write_order_parameter(folder: Path, findings: OrderFindings, parameters: Mapping[str, Any]) -> None:
+    """Write ``order_parameter.nxs`` and its tables as CSV.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    found = findings.order_parameters
+    frames = {
+        "transitions": tables.transitions(found),
+        "wave_vectors": tables.wave_vectors(findings),
+        "arms": tables.arms(findings),
+        "peak_onsets": tables.onsets(findings),
+    }
+    path = folder / "order_parameter.nxs"
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        entry = start_entry(file, path, f"order parameters of {findings.run}", parameters)
+        write_sample_info(entry, findings.sample)
+        for number, one in enumerate(found, start=1):
+            _write_curve(entry, f"order_parameter_{number}", one)
+        if found:
+            entry.attrs["default"] = "order_parameter_1"
+        titles = {"transitions": "tc", "wave_vectors": "peaks", "arms": "peaks", "peak_onsets": "tc"}
+        for name, signal in titles.items():
+            tables.write_table(entry, name, frames[name], signal, name.replace("_", " "))
+    tables.write_csv(folder / "order_parameter.csv", frames["transitions"])
+    tables.write_csv(folder / "order_parameter_curves.csv", tables.curves(found))
+    tables.write_csv(folder / "wave_vectors.csv", frames["wave_vectors"])
+    if findings.onsets is not None:
+        tables.write_csv(folder / "peak_onsets.csv", frames["peak_onsets"])
+
+
+def write_unit_cell(folder: Path, findings: UnitCellFindings, parameters: Mapping[str, Any]) -> None:
+    """Write ``unit_cell.nxs`` and its tables as CSV.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    frames = {
+        "rules": tables.rules(findings),
+        "classes": tables.contingencies(findings),
+        "reflections": tables.reflections(findings),
+        "halos": tables.halo_shells(findings),
+    }
+    path = folder / "unit_cell.nxs"
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        entry = start_entry(file, path, f"order inside the unit cell, {findings.run}", parameters)
+        entry.attrs["default"] = "curves"
+        write_sample_info(entry, findings.sample)
+        names = [f"group_{group.number}" for group in findings.groups]
+        title = "mean intensity of each group of reflections"
+        curves = new_data(entry, "curves", title=title, signals=names, axes=[findings.scan])
+        for name, group in zip(names, findings.groups, strict=True):
+            curves[name] = group.intensity
+            curves[f"{name}_errors"] = group.error
+            curves[name].attrs["long_name"] = group.text
+        signals = {
+            "rules": "purity",
+            "classes": "reflections",
+            "reflections": "intensity_low",
+            "halos": "share",
+        }
+        for name, signal in signals.items():
+            tables.write_table(entry, name, frames[name], signal, name)
+    tables.write_csv(folder / "selection_rules.csv", frames["rules"])
+    tables.write_csv(folder / "reflection_classes.csv", frames["classes"])
+    tables.write_csv(folder / "reflections.csv", frames["reflections"])
+    if findings.halos:
+        tables.write_csv(folder / "halos.csv", frames["halos"])
+
+
+def start_entry(file: h5py.File, path: Path, title: str, parameters: Mapping[str, Any]) -> h5py.Group:
+    """The root, the entry, and who made them."""
+    start_file(file, "xtec-pipeline", program_version())
+    file.attrs["file_name"] = path.name
+    entry = new_group(file, "entry", "NXentry")
+    entry["title"] = title
+    entry["start_time"] = now()
+    process = new_group(entry, "process", "NXprocess")
+    process["program"] = "xtec"
+    process["version"] = program_version()
+    process["date"] = now()
+    process["sequence_index"] = 2
+    write_parameters(process, "parameters", parameters)
+    return entry
+
+
+def _write_curve(entry: h5py.Group, name: str, one: OrderParameter) -> None:
+    clusters = ", ".join(map(str, one.clusters))
+    title = f"mean intensity of cluster {clusters}" + (f", {one.branch}" if one.branch else "")
+    group = new_data(entry, name, title=title, signals=["intensity", "fit"], axes=[one.scan])
+    group["intensity"] = one.intensity
+    group["intensity_errors"] = one.error
+    group["fit"] = one.fitted
+    if one.model.size:
+        fine = Axis(one.scan.name, one.model[:, 0], one.scan.units)
+        curve = new_data(entry, f"{name}_model", title=f"fit to {title}", signals=["model"], axes=[fine])
+        curve["model"] = np.ascontiguousarray(one.model[:, 1])
