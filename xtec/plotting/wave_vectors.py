@@ -37,7 +37,7 @@ def plot_wave_vectors(vectors: Sequence[WaveVector], positions: Sequence[Float64
         (measured[0], measured[0])
     ]
     with figure_style():
-        figure = new_figure(4.2 * len(pairs) + 0.4, 4.1 + 0.28 * len(vectors))
+        figure = new_figure(4.2 * len(pairs) + 0.4, 4.55 + 0.28 * len(vectors))
         panels = figure.subplots(1, len(pairs), squeeze=False)[0]
         for axes, (a, b) in zip(panels, pairs, strict=True):
             for number, (vector, places) in enumerate(zip(vectors, positions, strict=True), start=1):
