@@ -129,8 +129,13 @@ def show_unit_cell(findings: UnitCellFindings, folder: str, seconds: dict[str, f
     console.print(f"classes by {name}: {strength}", markup=False)
     console.print(_rule_table(findings))
     if findings.space_group:
-        n = len(findings.forbidden.hkl)
-        console.print(f"{n} reflections forbidden in {findings.space_group} are there", markup=False)
+        ordering = {group.number for group in findings.groups if group.tc is not None}
+        n, n_order = (
+            len(findings.forbidden.hkl),
+            sum(int(label) in ordering for label in findings.forbidden.label),
+        )
+        there = f"{n} reflections forbidden in {findings.space_group} are there, {n_order} of them set in"
+        console.print(there, markup=False)
     for vector in findings.superlattice:
         console.print(f"superlattice as well: q = {vector.text}, {vector.peaks} peaks", markup=False)
     if not findings.halos:
@@ -153,6 +158,8 @@ def _rule_table(findings: UnitCellFindings) -> Any:
     groups = {group.number: group for group in findings.groups}
     for rule in findings.rules:
         group = groups[rule.cluster]
+        if not rule.reflections:
+            continue
         listed = ", ".join(" ".join(map(str, hkl)) for hkl in rule.exceptions[:3])
         more = f", {len(rule.exceptions) - 3} more" if len(rule.exceptions) > 3 else ""
         table.add_row(
@@ -184,7 +191,8 @@ def show_diagram(findings: DiagramFindings, folder: str, seconds: dict[str, floa
     for point in diagram.points:
         limit = "-" if point.upper_limit is None else f"< {point.upper_limit:g}"
         tc = limit if point.tc is None else plain(point.tc)
-        table.add_row(point.name, f"{point.x:g}", tc, plain(point.beta), point.kind or "none", point.boundary)
+        kind = point.kind or ("not known" if point.upper_limit is None else "none")
+        table.add_row(point.name, f"{point.x:g}", tc, plain(point.beta), kind, point.boundary)
     console.print(table)
     for one in diagram.boundaries:
         parts = [

@@ -36,13 +36,17 @@ def abscissa(
     ConfigError
         If a value names no sample, or the x of a sample is not known.
     """
+    for name in values:
+        owners = [item for item, run in runs.items() if name in _names(item, run)]
+        if len(owners) > 1:
+            raise ConfigError(f"{name} names several samples: {', '.join(owners)}", hint="name the input")
     x = {item: _given(values, item, run) for item, run in runs.items()}
     used = {name for item, run in runs.items() for name in _names(item, run)}
     unknown = sorted(set(values) - used)
     if unknown:
         raise ConfigError(f"no sample named {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(used))}")
     missing = {item: run for item, run in runs.items() if x[item] is None}
-    variable, units = against or "composition", units or ""
+    variable, units = against or "x", units or ""
     if missing:
         variable = against or _varying(missing)
         for item, run in missing.items():
@@ -53,8 +57,13 @@ def abscissa(
                     f"the file of {item} does not say its {variable}; it says {known}",
                     hint=f"--value {item}=NUMBER, or --against with another name",
                 )
-            x[item] = condition.value
             units = units or condition.units
+            if condition.units and condition.units != units:
+                raise ConfigError(
+                    f"{variable} is in {units} and in {condition.units} ({item})",
+                    hint=f"--value {item}=NUMBER, in {units}",
+                )
+            x[item] = condition.value
     return {item: float(value) for item, value in x.items() if value is not None}, variable, units
 
 
@@ -65,7 +74,7 @@ def _given(values: Mapping[str, float], item: str, run: ClusteredRun) -> float |
 def _names(item: str, run: ClusteredRun) -> tuple[str, ...]:
     """What a sample may be called in `values`."""
     path = Path(item)
-    return item, path.name, path.stem, run.name, run.sample.name
+    return item, path.name, path.name.removesuffix(".nxs"), run.name, run.sample.name
 
 
 def _varying(runs: Mapping[str, ClusteredRun]) -> str:

@@ -174,9 +174,11 @@ class ClusterConfig(InputConfig):
         """Quantities of peaks are clustered as they are: no noise is known of them."""
         if self.quantity == "intensity":
             return
-        kind = self.quantity.partition("-")[0]
-        if kind not in QUANTITIES:
-            raise ConfigError(f"no quantity of peaks named {self.quantity!r}", hint=", ".join(QUANTITIES))
+        kind, _, letter = self.quantity.partition("-")
+        along = kind in ("asymmetry", "displacement")
+        if kind not in QUANTITIES or (letter and not (along or kind == "width")) or (along and not letter):
+            hint = "intensity, maximum, spread, width, width-h, asymmetry-h, displacement-h"
+            raise ConfigError(f"no quantity of peaks named {self.quantity!r}", hint=hint)
         if self.mode not in (Mode.AUTO, Mode.PEAKS):
             raise ConfigError(f"{self.quantity} is a quantity of peaks", hint="--mode s")
         if not isinstance(self.clusters, int) or self.noise != "none":

@@ -23,7 +23,7 @@ from xtec.order_parameter import ClusterPeaks, onsets_of_peaks, order_parameters
 from xtec.reciprocal import Lattice, find_wave_vectors, make_lattice, near, without_wings
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.places import in_reciprocal_space, peak_positions
-from xtec_pipelines.run_folder import change_summary
+from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +49,16 @@ def run_order_parameter(config: OrderConfig, progress: Progress | None = None) -
         If the run cannot be read, or its folder not be written.
     """
     progress = progress or Progress()
-    folder = Path(config.run)
+    folder = run_folder(config.run)
     with logbook() as book:
         with progress.stage("open"):
             run = read_clustered(folder)
+            check_run_folder(folder)
         with progress.stage("fit"):
             findings = find_order(run, config)
         findings = replace(findings, warnings=tuple(book.warnings))
         with progress.stage("write"):
+            remove(folder, "peak_onsets.csv", "figures/order_parameter.png", "figures/wave_vectors.png")
             write_order_parameter(folder, findings, config.model_dump(mode="json"))
             if not write_peaks(folder / "peaks.csv", run):
                 logger.info("peaks.csv would be very large and is left out: they are in results.nxs")
@@ -129,12 +131,12 @@ def _vectors(
 def _wave_vectors(
     run: ClusteredRun, found: Sequence[OrderParameter], lattice: Lattice | None
 ) -> list[WaveVector]:
-    """Of each order parameter; once where it has several branches."""
-    vectors: list[WaveVector] = []
-    for one in found:
-        if not any(vector.clusters == one.clusters for vector in vectors):
-            vectors += _vectors(run, one.members, one.clusters, lattice)
-    return vectors
+    """Of each order parameter, by the peaks that are its own."""
+    return [
+        replace(vector, order_parameter=number)
+        for number, one in enumerate(found, start=1)
+        for vector in _vectors(run, one.members, one.clusters, lattice)
+    ]
 
 
 def _together(parts: Sequence[tuple[NDArray[Any], ...]]) -> PeakOnsets:
@@ -185,6 +187,7 @@ def _vector_summary(vector: WaveVector) -> dict[str, Any]:
     return {
         "cluster": vector.clusters[0],
         "clusters": list(vector.clusters),
+        "order_parameter": vector.order_parameter,
         "q": _numbers(vector.q),
         "fraction": list(vector.fraction),
         "uncertainty": _numbers(vector.uncertainty),
@@ -214,19 +217,13 @@ def draw_findings(folder: Path, findings: OrderFindings, run: ClusteredRun) -> N
     from xtec.plotting import plot_order_parameters, plot_wave_vectors, save_figure
 
     folder.mkdir(exist_ok=True)
-    for name in ("order_parameter.png", "wave_vectors.png"):
-        (folder / name).unlink(missing_ok=True)
     if findings.order_parameters:
         names = [_name(findings, one) for one in findings.order_parameters]
         save_figure(plot_order_parameters(findings.order_parameters, names), folder / "order_parameter.png")
     if findings.wave_vectors:
-        members = [_members(findings, vector) for vector in findings.wave_vectors]
-        clouds = [peak_positions(run, one).hkl for one in members]
+        numbers = [vector.order_parameter - 1 for vector in findings.wave_vectors]
+        clouds = [peak_positions(run, findings.order_parameters[i].members).hkl for i in numbers]
         save_figure(plot_wave_vectors(findings.wave_vectors, clouds), folder / "wave_vectors.png")
-
-
-def _members(findings: OrderFindings, vector: WaveVector) -> NDArray[np.intp]:
-    return next(one.members for one in findings.order_parameters if one.clusters == vector.clusters)
 
 
 def _name(findings: OrderFindings, one: OrderParameter) -> str:

@@ -187,8 +187,8 @@ def quantity_of(table: PeakTable, axes: Sequence[Axis], name: str) -> Float64Arr
         )
     each = getattr(table.shapes, kind).astype(np.float64)
     full = np.full(table.intensity.shape, np.nan)
-    mean_square = np.sqrt((each**2).mean(axis=2)) if not letter else each[..., letters.index(letter)]
-    full[table.shapes.peak] = mean_square
+    together = np.sqrt((each**2).mean(axis=2)) if not letter else each[..., letters.index(letter)]
+    full[table.shapes.peak] = together
     return full
 
 

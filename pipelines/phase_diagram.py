@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from xtec.core.diagram import PhaseDiagram
 from xtec.core.errors import ConfigError, NothingToClusterError, XtecError
@@ -24,6 +24,7 @@ from xtec.io.atomic import write_text
 from xtec.io.clustered import read_clustered
 from xtec.io.phase_diagram import write_phase_diagram
 from xtec.io.run_folder import check_output
+from xtec.order_parameter import LEAST_TEMPERATURES
 from xtec.phase_diagram import SampleTransitions, assemble
 from xtec_pipelines.abscissa import abscissa
 from xtec_pipelines.cluster import run_cluster
@@ -31,6 +32,8 @@ from xtec_pipelines.config import make_config, read_recipe, validated
 from xtec_pipelines.joint import JointClusters, cluster_jointly
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.order_parameter import OrderConfig, find_order
+from xtec_pipelines.places import superlattice
+from xtec_pipelines.run_folder import run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +69,14 @@ class PhaseDiagramConfig(BaseModel):
         if not all(name and number for name, _, number in named):
             raise ConfigError("a value is written NAME=NUMBER", hint="--value runs/a=0.15")
         return {name: number for name, _, number in named}
+
+    @model_validator(mode="after")
+    def _known_options(self) -> PhaseDiagramConfig:
+        """What is said of clustering is checked even where every input is a run."""
+        make_config({**self.cluster, "inputs": ("series",), "output": "run"})
+        if self.joint and not isinstance(self.cluster.get("clusters", 4), int):
+            raise ConfigError("joint clustering needs a number of clusters", hint="-k 4")
+        return self
 
 
 @dataclass(frozen=True)
@@ -141,18 +152,16 @@ def run_phase_diagram(config: PhaseDiagramConfig, progress: Progress | None = No
     """
     progress = progress or Progress()
     folder = Path(config.output)
-    series = [Path(item) for item in config.inputs if not _is_run(Path(item))]
+    series = [Path(item) for item in config.inputs if not _is_run(item)]
     check_output(folder, series, force=config.force)
     with logbook() as book:
         runs, failed = _runs(config, folder, progress)
-        x, variable, units = abscissa(runs, config.values, config.against, config.units)
+        x, variable, units = abscissa(runs, _values(config, failed), config.against, config.units)
         joint = None
         clustered = list(runs.values())
         if config.joint:
             with progress.stage("joint"):
-                number = config.cluster.get("clusters", 4)
-                if not isinstance(number, int):
-                    raise ConfigError("joint clustering needs a number of clusters", hint="-k 4")
+                number = int(config.cluster.get("clusters", 4))
                 clustered, joint = cluster_jointly(clustered, number, config.seed)
         with progress.stage("fit", total=len(clustered), unit="samples") as advance:
             samples = []
@@ -170,8 +179,8 @@ def run_phase_diagram(config: PhaseDiagramConfig, progress: Progress | None = No
     return findings
 
 
-def _is_run(path: Path) -> bool:
-    return path.is_dir() and (path / "results.nxs").exists()
+def _is_run(item: str) -> bool:
+    return (run_folder(item) / "results.nxs").exists()
 
 
 def _runs(
@@ -197,12 +206,22 @@ def _runs(
 
 def _clustered(item: str, config: PhaseDiagramConfig, folder: Path, progress: Progress) -> Path:
     """The run folder of an input."""
-    if _is_run(Path(item)):
-        return Path(item)
-    place = folder / "runs" / re.sub(r"[^\w.+-]", "_", Path(item).name.removesuffix(".nxs"))
+    if _is_run(item):
+        return run_folder(item)
+    names = [Path(other).name.removesuffix(".nxs") for other in config.inputs]
+    name = Path(item).name.removesuffix(".nxs")
+    if names.count(name) > 1:
+        name = f"{Path(item).resolve().parent.name}_{name}_{config.inputs.index(item) + 1}"
+    place = folder / "runs" / re.sub(r"[^\w.+-]", "_", name)
     settings = {"figures": False, "seed": config.seed, **config.cluster}
     run_cluster(make_config({**settings, "inputs": (item,), "output": str(place), "force": True}), progress)
     return place
+
+
+def _values(config: PhaseDiagramConfig, failed: Mapping[str, str]) -> dict[str, float]:
+    """The values given, without those of inputs that could not be used."""
+    gone = {name for item in failed for name in (item, Path(item).name)}
+    return {name: x for name, x in config.values.items() if name not in gone}
 
 
 def _sample_name(run: ClusteredRun, item: str) -> str:
@@ -220,8 +239,13 @@ def _distinct(samples: Sequence[SampleFindings]) -> list[SampleFindings]:
 
 def _transitions(one: SampleFindings) -> SampleTransitions:
     values = np.unique(one.run.curves.scan.values)
-    lowest = float(values[min(2, len(values) - 1)])
-    return SampleTransitions(one.name, one.x, one.order.order_parameters, one.order.wave_vectors, lowest)
+    lowest = float(values[2]) if values.size >= LEAST_TEMPERATURES else float("nan")
+    present = superlattice(one.run)
+    if present and not one.order.order_parameters:
+        where = ", ".join(vector.text for vector in present[:3])
+        logger.warning("%s has peaks at %s that do not set in: its Tc is not known", one.name, where)
+    order = one.order
+    return SampleTransitions(one.name, one.x, order.order_parameters, order.wave_vectors, lowest, present)
 
 
 def diagram_summary(findings: DiagramFindings) -> dict[str, Any]:
@@ -277,6 +301,8 @@ def _write(folder: Path, findings: DiagramFindings, config: PhaseDiagramConfig) 
     write_phase_diagram(folder, findings.diagram, config.model_dump(mode="json"), shared)
     recipe = config.model_dump(mode="json", exclude_none=True, exclude={"force"})
     recipe["inputs"] = [str(Path(item).resolve()) for item in config.inputs]
+    inputs = dict(zip(config.inputs, recipe["inputs"], strict=True))
+    recipe["values"] = {inputs.get(name, name): x for name, x in config.values.items()}
     recipe["output"] = str(folder.resolve())
     write_text(folder / "run.toml", tomli_w.dumps({"command": "phase-diagram", **recipe}))
     if config.figures:

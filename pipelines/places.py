@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.axes import Q_NAMES
+from xtec.core.order import WaveVector
 from xtec.core.results import ClusteredRun
 from xtec.core.types import Float64Array
-from xtec.reciprocal import PeakPositions
+from xtec.reciprocal import PeakPositions, find_wave_vectors, make_lattice
+
+_LEAST_PEAKS = 5
+"""Peaks at a wave vector from which on it is one."""
 
 
 def in_reciprocal_space(run: ClusteredRun) -> bool:
@@ -43,6 +49,20 @@ def peak_positions(run: ClusteredRun, members: NDArray[np.intp]) -> PeakPosition
         low=_placed(ends[None, :, 0], columns)[0],
         high=_placed(ends[None, :, 1], columns)[0],
     )
+
+
+def superlattice(run: ClusteredRun) -> list[WaveVector]:
+    """Wave vectors other than zero at which a run has peaks, whether or not they change."""
+    if not in_reciprocal_space(run):
+        return []
+    lattice = make_lattice(run.sample, run.map.axes, run.map.angles)
+    members = np.flatnonzero(run.peaks.size >= 2 ** len(run.map.axes))
+    here = peak_positions(run, members[:0])
+    centroid = hkl_of(run, members)
+    weight = run.peaks.intensity[members].mean(axis=1)
+    peaks = replace(here, hkl=centroid, whole=np.isfinite(centroid), weight=weight, error=None)
+    found = find_wave_vectors(peaks, lattice, ())
+    return [vector for vector in found if not vector.is_bragg and vector.peaks >= _LEAST_PEAKS]
 
 
 def _columns(run: ClusteredRun) -> list[int]:

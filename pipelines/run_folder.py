@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xtec.core.errors import InputError
+from xtec.core.errors import InputError, OutputError
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, Selection
 from xtec.core.types import Mode, Significance
@@ -75,6 +76,33 @@ def summary(run: ClusterRun) -> dict[str, Any]:
         "dropped": list(run.process["dropped"]),
         "timings": {f"{stage} (s)": seconds for stage, seconds in run.process["timings"].items()},
     }
+
+
+def run_folder(path: str | Path) -> Path:
+    """The folder of a run that was named by its folder, or by the results in it."""
+    path = Path(path)
+    return path.parent if path.name == "results.nxs" else path
+
+
+def check_run_folder(folder: Path) -> None:
+    """Refuse a run that nothing can be added to, before any work is done.
+
+    Raises
+    ------
+    InputError
+        If it has no summary.
+    OutputError
+        If it cannot be written.
+    """
+    read_summary(folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError("cannot write into this run", file=folder, hint="a copy of it")
+
+
+def remove(folder: Path, *names: str) -> None:
+    """Take away what an earlier call left in a run and this one may not write again."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

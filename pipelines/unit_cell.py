@@ -39,9 +39,9 @@ from xtec.reciprocal import (
     parse_condition,
 )
 from xtec_pipelines.logbook import logbook
-from xtec_pipelines.order_parameter import OrderConfig, find_order, order_summary
+from xtec_pipelines.order_parameter import OrderConfig, find_order
 from xtec_pipelines.places import hkl_of, in_reciprocal_space
-from xtec_pipelines.run_folder import change_summary
+from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +76,13 @@ def run_unit_cell(config: UnitCellConfig, progress: Progress | None = None) -> U
         If the run cannot be read, or its folder not be written.
     """
     progress = progress or Progress()
-    folder = Path(config.run)
+    folder = run_folder(config.run)
     with logbook() as book:
         for expression in config.classes:
             parse_condition(expression)  # refused before any work is done
         with progress.stage("open"):
             run = read_clustered(folder)
+            check_run_folder(folder)
         if not in_reciprocal_space(run):
             names = ", ".join(axis.name for axis in run.map.axes)
             raise ConfigError(
@@ -97,12 +98,13 @@ def run_unit_cell(config: UnitCellConfig, progress: Progress | None = None) -> U
             findings = find_unit_cell(run, order, config)
         findings = replace(findings, warnings=tuple(book.warnings))
         with progress.stage("write"):
+            remove(folder, "halos.csv", "figures/unit_cell.png", "figures/halos.png")
             write_unit_cell(folder, findings, config.model_dump(mode="json"))
             write_peaks(folder / "peaks.csv", run)
         if config.figures:
             with progress.stage("draw"):
                 draw_unit_cell(folder / "figures", findings)
-        change_summary(folder, {**order_summary(order), **unit_cell_summary(findings)})
+        change_summary(folder, unit_cell_summary(findings))
     return findings
 
 
@@ -221,6 +223,11 @@ def unit_cell_summary(findings: UnitCellFindings) -> dict[str, Any]:
             "superlattice": [vector.text for vector in findings.superlattice],
             "space_group": findings.space_group,
             "forbidden": findings.forbidden.hkl.tolist(),
+            "forbidden_that_set_in": findings.forbidden.hkl[_setting_in(findings)].tolist(),
+            "halos": [
+                {"class": halo.name, "distance": halo.distance.tolist(), "share": _finite(halo.share)}
+                for halo in findings.halos
+            ],
             "classes": {
                 scheme: {
                     "classes": list(table.classes),
@@ -233,6 +240,16 @@ def unit_cell_summary(findings: UnitCellFindings) -> dict[str, Any]:
             },
         }
     }
+
+
+def _setting_in(findings: UnitCellFindings) -> NDArray[np.bool_]:
+    """Which forbidden reflections are of a group that orders."""
+    ordering = [group.number for group in findings.groups if group.tc is not None]
+    return np.isin(findings.forbidden.label, ordering)
+
+
+def _finite(values: NDArray[np.float64]) -> list[list[float | None]]:
+    return [[float(x) if np.isfinite(x) else None for x in row] for row in values]
 
 
 def _rule_summary(rule: SelectionRule, group: ReflectionGroup) -> dict[str, Any]:
@@ -255,6 +272,5 @@ def draw_unit_cell(folder: Path, findings: UnitCellFindings) -> None:
 
     folder.mkdir(exist_ok=True)
     save_figure(plot_unit_cell(findings), folder / "unit_cell.png")
-    (folder / "halos.png").unlink(missing_ok=True)
     if findings.halos:
         save_figure(plot_halos(findings.halos), folder / "halos.png")

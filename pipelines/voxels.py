@@ -216,7 +216,7 @@ def note_unknown(n_unknown: int, n: int) -> None:
     if n_unknown == n:
         raise NothingToClusterError(
             "no peak has this quantity at every temperature",
-            hint="--quantity spread, which all have, or fewer --temperatures",
+            hint="--quantity spread, or --temperatures where peaks are strong",
         )
 
 

@@ -54,7 +54,10 @@ def phase_diagram(context: click.Context, **values: Any) -> None:
     }
     recipe = Path(values["inputs"][0])
     if len(values["inputs"]) == 1 and recipe.suffix == ".toml":
-        changes = {name: values[name] for name in ("output", "force") if name in given}
+        changes = {name: values[name] for name in ("output", "force", "figures") if name in given}
+        if unused := sorted(given - {"inputs", *changes}):
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+            raise click.UsageError(f"{names}: say that in the recipe")
         run_and_show(settings, load_phase_diagram_recipe(recipe).model_copy(update=changes))
         return
     if not values["output"]:

@@ -135,7 +135,7 @@ class TestTruth:
         (found,) = summary_of(run)["order_parameters"]
         assert onsets["peak"].is_unique
         assert np.isin(label[onsets["peak"] - 1], found["clusters"]).all()
-        assert len(onsets) > 0.8 * found["peaks"]
+        assert len(onsets) > 0.7 * found["peaks"]  # the weakest do not tell both ends
 
     def test_an_interval_of_a_single_peak_has_a_length(self, run: Path) -> None:
         """Onsets are tried on a grid: the ends of an interval cannot be known better than to a step of it."""

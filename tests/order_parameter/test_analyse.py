@@ -218,3 +218,13 @@ def test_onsets_of_single_peaks_above_a_field() -> None:
     _, tc, low, high = onsets_of_peaks(peaks, order_parameters(peaks)[0])
     np.testing.assert_allclose(tc, 3.3, atol=field.step)
     assert ((low <= tc) & (tc <= high)).all()
+
+
+def test_no_cluster_is_lost_between_the_sides_of_a_field() -> None:
+    """One cluster orders at high fields, two at low ones; each is there once."""
+    field = Axis("magnetic_field", np.linspace(0, 9, 37), "T")
+    high, low = law(9 - field.values, 5.7), law(field.values, 4.0)
+    peaks = simulated(field, [300 + 1e4 * high, 300 + 1e4 * low, 900 + 8e3 * low, 2000 + 0 * low])
+    found = order_parameters(peaks)
+    assert sorted(number for one in found for number in one.clusters) == [1, 2, 3, 4]
+    assert {one.clusters: one.side for one in found if one.transitions} == {(1,): "above", (2, 3): "below"}

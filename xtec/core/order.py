@@ -58,7 +58,7 @@ class OrderParameter:
     model : array, shape (M, 2)
         Temperatures and the fitted curve; empty where nothing was fitted.
     tail : Quantity or None
-        Fluctuations: intensity just above Tc that the transition leaves, as a share of the amplitude.
+        Fluctuations: intensity at Tc that the transition leaves, as a share of the amplitude.
     criteria : mapping
         BIC of each kind of curve, relative to the best.
     peaks : int
@@ -120,6 +120,8 @@ class WaveVector:
     Attributes
     ----------
     clusters : tuple of int
+    order_parameter : int
+        Number of the order parameter it belongs to, from 1; 0 where that is not known.
     q, uncertainty : array, shape (3,)
         (H, K, L) in r.l.u. of the member of the star with the fewest negative components, then the most
         zeros, then the largest H, K, L; mean over the arms. NaN along an axis that was not measured.
@@ -144,6 +146,7 @@ class WaveVector:
     multiplicity: int
     zones: int
     zones_measured: int
+    order_parameter: int = 0
 
     @property
     def text(self) -> str:
@@ -216,5 +219,6 @@ class OrderFindings:
     warnings: Sequence[str] = ()
 
     def wave_vectors_of(self, one: OrderParameter) -> list[WaveVector]:
-        """Wave vectors of an order parameter: those of the same clusters."""
-        return [vector for vector in self.wave_vectors if vector.clusters == one.clusters]
+        """Wave vectors of an order parameter."""
+        number = next(i for i, other in enumerate(self.order_parameters, start=1) if other is one)
+        return [vector for vector in self.wave_vectors if vector.order_parameter == number]

@@ -35,6 +35,7 @@ def read_clustered(folder: str | Path) -> ClusteredRun:
         If they are not of ours, or of a version that kept no peaks.
     """
     folder = Path(folder)
+    folder = folder.parent if folder.name == "results.nxs" else folder
     path = folder / "results.nxs"
     if not path.exists():
         raise SeriesNotFoundError("no results here", file=path, hint="run xtec cluster first")

@@ -43,8 +43,10 @@ def write_order_parameter(folder: Path, findings: OrderFindings, parameters: Map
         if found:
             entry.attrs["default"] = "order_parameter_1"
         titles = {"transitions": "tc", "wave_vectors": "peaks", "arms": "peaks", "peak_onsets": "tc"}
+        kelvin = found[0].scan.units if found else ""
+        units = {"tc": kelvin, "width": kelvin, **dict.fromkeys("HKL", "r.l.u.")}
         for name, signal in titles.items():
-            tables.write_table(entry, name, frames[name], signal, name.replace("_", " "))
+            tables.write_table(entry, name, frames[name], signal, name.replace("_", " "), units)
     tables.write_csv(folder / "order_parameter.csv", frames["transitions"])
     tables.write_csv(folder / "order_parameter_curves.csv", tables.curves(found))
     tables.write_csv(folder / "wave_vectors.csv", frames["wave_vectors"])
@@ -85,7 +87,8 @@ def write_unit_cell(folder: Path, findings: UnitCellFindings, parameters: Mappin
             "halos": "share",
         }
         for name, signal in signals.items():
-            tables.write_table(entry, name, frames[name], signal, name)
+            units = {"tc": findings.scan.units, "distance": "r.l.u."}
+            tables.write_table(entry, name, frames[name], signal, name, units)
     tables.write_csv(folder / "selection_rules.csv", frames["rules"])
     tables.write_csv(folder / "reflection_classes.csv", frames["classes"])
     tables.write_csv(folder / "reflections.csv", frames["reflections"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,8 +51,11 @@ def write_phase_diagram(
     path = folder / "phase_diagram.nxs"
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         entry = start_entry(file, path, f"phase diagram against {diagram.variable}", parameters)
-        tables.write_table(entry, "points", points, "tc", "transitions and upper limits")
-        tables.write_table(entry, "boundaries", boundaries, "t0", "T0 (1 - x/xc)^phi")
+        kelvin = diagram.temperature_units
+        units = {"tc": kelvin, "upper_limit": kelvin, "t0": kelvin, "scatter": kelvin}
+        units |= {diagram.variable: diagram.units, "xc": diagram.units}
+        tables.write_table(entry, "points", points, "tc", "transitions and upper limits", units)
+        tables.write_table(entry, "boundaries", boundaries, "t0", "T0 (1 - x/xc)^phi", units)
         for number, boundary in enumerate(diagram.boundaries, start=1):
             _write_seen(entry, f"boundary_{number}", diagram, boundary)
         if "boundary_1" in entry:
@@ -76,7 +80,7 @@ def point_table(diagram: PhaseDiagram) -> pd.DataFrame:
             **tables.spread_out("tc", point.tc),
             "upper_limit": np.nan if point.upper_limit is None else point.upper_limit,
             **tables.spread_out("beta", point.beta),
-            "kind": point.kind or "none",
+            "kind": point.kind or ("not known" if point.upper_limit is None else "none"),
         }
         for point in diagram.points
     ]
@@ -127,8 +131,12 @@ def to_dataset(diagram: PhaseDiagram) -> xarray.Dataset:
     for i, name in enumerate(names):
         variables[name] = ("curve", band[:, i])
     made = xarray.Dataset(variables, attrs={"variable": diagram.variable, "units": diagram.units})
-    made[diagram.variable].attrs["units"] = diagram.units
-    for name in ("tc", "tc_low", "tc_high", "upper_limit", "curve_tc"):
+    for name in (diagram.variable, "xc", "xc_low", "xc_high", "curve_x"):
+        made[name].attrs["units"] = diagram.units
+    kelvin = [
+        name for name in made if re.fullmatch("(curve_)?(tc|t0|upper_limit|scatter)(_low|_high)?", str(name))
+    ]
+    for name in kelvin:
         made[name].attrs["units"] = diagram.temperature_units
     return made.set_coords([diagram.variable, "sample", "boundary", "boundary_name"])
 

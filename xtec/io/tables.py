@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ _TRANSITION = [
 _PLACE = [*_LETTERS, *(f"{letter}_error" for letter in _LETTERS)]
 _VECTOR = [
     "wave_vector",
+    "order_parameter",
     "clusters",
     *_PLACE,
     "fraction",
@@ -53,7 +55,7 @@ _RULE = [
     "reflections",
     "matched",
     "purity",
-    "p_value",
+    "significance",
     "exceptions",
 ]
 _MOST_ROWS = 2_000_000
@@ -119,6 +121,7 @@ def wave_vectors(findings: OrderFindings) -> pd.DataFrame:
     rows = [
         {
             "wave_vector": number,
+            "order_parameter": vector.order_parameter,
             "clusters": " ".join(map(str, vector.clusters)),
             **dict(zip(_LETTERS, vector.q, strict=True)),
             **{f"{letter}_error": error for letter, error in zip(_LETTERS, vector.uncertainty, strict=True)},
@@ -214,7 +217,7 @@ def rules(findings: UnitCellFindings) -> pd.DataFrame:
             "reflections": rule.reflections,
             "matched": rule.matched,
             "purity": rule.purity,
-            "p_value": rule.significance,
+            "significance": rule.significance,
             "exceptions": "; ".join(" ".join(map(str, hkl)) for hkl in rule.exceptions),
         }
         for rule in findings.rules
@@ -229,7 +232,15 @@ def contingencies(findings: UnitCellFindings) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        {"scheme": scheme, "class": name, "group": group, "reflections": int(table.counts[i, j])}
+        {
+            "scheme": scheme,
+            "class": name,
+            "group": group,
+            "reflections": int(table.counts[i, j]),
+            "share": table.counts[i, j] / max(int(table.counts[i].sum()), 1),
+            "p_value": table.p_value,
+            "cramers_v": table.cramers_v,
+        }
         for scheme, table in findings.tables.items()
         for i, name in enumerate(table.classes)
         for j, group in enumerate(table.clusters)
@@ -243,6 +254,7 @@ def reflections(findings: UnitCellFindings) -> pd.DataFrame:
 
     found = findings.reflections
     clusters = {group.number: " ".join(map(str, group.clusters)) for group in findings.groups}
+    tc = {group.number: None if group.tc is None else group.tc.value for group in findings.groups}
     low, high = int(np.argmin(findings.scan.values)), int(np.argmax(findings.scan.values))
     forbidden = {tuple(hkl) for hkl in findings.forbidden.hkl.tolist()}
     return pd.DataFrame(
@@ -253,6 +265,7 @@ def reflections(findings: UnitCellFindings) -> pd.DataFrame:
             "intensity_low": found.intensity[:, low],
             "intensity_high": found.intensity[:, high],
             "forbidden": [tuple(hkl) in forbidden for hkl in found.hkl.tolist()],
+            "tc": [np.nan if tc[int(label)] is None else tc[int(label)] for label in found.label],
         }
     )
 
@@ -290,8 +303,18 @@ def write_csv(path: Path, frame: pd.DataFrame, digits: int = 9) -> None:
         frame.to_csv(temporary, index=False, float_format=f"%.{digits}g")
 
 
-def write_table(entry: h5py.Group, name: str, frame: pd.DataFrame, signal: str, title: str) -> None:
-    """Write a table as NXdata, its rows numbered; nothing for an empty one."""
+def write_table(
+    entry: h5py.Group,
+    name: str,
+    frame: pd.DataFrame,
+    signal: str,
+    title: str,
+    units: Mapping[str, str] | None = None,
+) -> None:
+    """Write a table as NXdata, its rows numbered; nothing for an empty one.
+
+    `units` are those of quantities; they hold for the ends of their intervals and for their errors too.
+    """
     if frame.empty:
         return
     number = Axis(f"{name}_number", np.arange(1, len(frame) + 1, dtype=np.float64))
@@ -302,3 +325,6 @@ def write_table(entry: h5py.Group, name: str, frame: pd.DataFrame, signal: str, 
             group[column] = values
         else:
             group.create_dataset(column, data=values.astype(object), dtype=h5py.string_dtype())
+        unit = (units or {}).get(re.sub("_(low|high|error)$", "", column), "")
+        if unit:
+            group[column].attrs["units"] = unit

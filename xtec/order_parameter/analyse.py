@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 _LEAST_PEAKS = 10
 """Peaks that may be of two kinds."""
 
+_KELVIN = ("k", "kelvin")
 _MODEL_POINTS = 400
 _ALIKE_BETA = 0.1
 _CROSSOVER = 0.1
@@ -65,14 +66,16 @@ class OrderAnalysis:
         self._x = np.sort(x)
         self.peaks, self.branch, self._rows, self._seed = peaks, branch, rows, seed
 
-    def found(self) -> list[_Set]:
-        """One set of peaks for each order parameter and for each cluster without one."""
-        sets: list[_Set] = []
-        for number in range(1, int(self.peaks.label.max(initial=0)) + 1):
-            mine = np.flatnonzero(self.peaks.label == number)
-            if mine.size:
-                sets += self._split(self._fitted((number,), mine))
-        return self._joined(sets)
+    def of_clusters(self) -> dict[int, _Set]:
+        """Each cluster fitted by itself."""
+        numbers = np.unique(self.peaks.label[self.peaks.label > 0]).tolist()
+        return {
+            number: self._fitted((number,), np.flatnonzero(self.peaks.label == number)) for number in numbers
+        }
+
+    def found(self, clusters: Sequence[_Set]) -> list[_Set]:
+        """One set of peaks for each order parameter among some clusters, and for each without one."""
+        return self._joined([part for one in clusters for part in self._split(one)])
 
     def _curve(self, mine: NDArray[np.intp]) -> Curve:
         return Curve(self._x, *self.peaks.mean(mine, self._order))
@@ -209,13 +212,20 @@ def order_parameters(peaks: ClusterPeaks, seed: int = 0) -> list[OrderParameter]
     """
     found: list[OrderParameter] = []
     for branch, rows in branches(peaks.scan.values):
-        sides = (False,) if peaks.scan.units == "K" else (False, True)
-        tried = []
-        for above in sides:
-            analysis = OrderAnalysis(peaks, branch, rows, above=above, seed=seed)
-            tried.append([analysis.result(one) for one in analysis.found()])
-        found += _either_side(tried)
+        sides = (False,) if peaks.scan.units.lower() in _KELVIN else (False, True)
+        every = [OrderAnalysis(peaks, branch, rows, above=above, seed=seed) for above in sides]
+        alone = [analysis.of_clusters() for analysis in every]
+        best = {number: _clearest([sets[number] for sets in alone]) for number in alone[0]}
+        for side, (analysis, sets) in enumerate(zip(every, alone, strict=True)):
+            mine = [one for number, one in sets.items() if best[number] == side]
+            found += [analysis.result(one) for one in analysis.found(mine)]
     return sorted(found, key=lambda one: (not one.transitions, one.branch, one.clusters))
+
+
+def _clearest(sets: Sequence[_Set]) -> int:
+    """On which side a cluster orders more clearly; the first where on neither."""
+    odds = [one.fit.criteria.get(SMOOTH, 0.0) if one.fit.orders else -1.0 for one in sets]
+    return odds.index(max(odds))
 
 
 def onsets_of_peaks(
@@ -237,18 +247,6 @@ def onsets_of_peaks(
     return one.members[clear], found.tc[clear], found.low[clear], found.high[clear]
 
 
-def _either_side(sides: Sequence[Sequence[OrderParameter]]) -> list[OrderParameter]:
-    """Each cluster as found on the side where it orders more clearly; on the first where on neither."""
-    best: dict[int, tuple[float, int]] = {}
-    for number, side in enumerate(sides):
-        for one in side:
-            odds = one.criteria.get(SMOOTH, 0.0) if one.transitions else -1.0
-            for cluster in one.clusters:
-                if cluster not in best or odds > best[cluster][0]:
-                    best[cluster] = (odds, number)
-    return [one for number, side in enumerate(sides) for one in side if best[one.clusters[0]][1] == number]
-
-
 def _reach(a: Quantity, b: Quantity) -> float:
     """How far apart two values may be within their intervals."""
     reach = 1.5 * float(np.hypot(a.error, b.error))
@@ -257,5 +255,6 @@ def _reach(a: Quantity, b: Quantity) -> float:
 
 def _all_apart(parts: Sequence[_Set]) -> bool:
     """Whether no two intervals of Tc overlap."""
-    ends = sorted((one.low, one.high) for one in (part.fit.tc[0] for part in parts) if one.low and one.high)
+    first = [part.fit.tc[0] for part in parts]
+    ends = sorted((one.low, one.high) for one in first if one.low is not None and one.high is not None)
     return len(ends) == len(parts) and all(one[1] < other[0] for one, other in pairwise(ends))

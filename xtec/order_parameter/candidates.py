@@ -204,7 +204,7 @@ def smeared(curve: Curve, around: Candidate) -> Iterator[Candidate]:
     spacing = float(np.median(np.diff(np.unique(curve.x))))
     n_parameters = 6 + (around.saturation != 1.0)
     for share in _WIDTHS:
-        width = share * around.tc[0]
+        width = share * max(abs(around.tc[0]), 0.5 * float(np.ptp(curve.x)))
         shifts = np.linspace(-2, 2, 9) * max(width, 0.5 * spacing)
         for shift, factor in product(shifts, _BETA_FACTORS):
             tc, beta = float(around.tc[0] + shift), float(around.beta[0] * factor)

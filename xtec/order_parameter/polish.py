@@ -101,7 +101,7 @@ def _start(one: Candidate, curve: Curve) -> Parameters:
     for number, (tc, beta) in enumerate(zip(one.tc, one.beta, strict=True)):
         start.add(f"tc{number}", tc, min=low, max=high)
         start.add(f"beta{number}", beta, min=_BETAS[0], max=_BETAS[1])
-    start.add("width", one.width, min=0.0, max=max(one.tc), vary=one.width > 0)
+    start.add("width", one.width, min=0.0, max=2 * (high - low), vary=one.width > 0)
     return start
 
 

@@ -62,7 +62,7 @@ class PeakOnsets:
 
 @dataclass(frozen=True)
 class PeakTemperatures:
-    """Onset of each peak and the ends of its 95 % interval, each (P,); NaN where its curve shows none."""
+    """Onset of each peak and the ends of its 95 % interval, each (P,); NaN where its curve does not tell."""
 
     tc: Float64Array
     low: Float64Array
@@ -97,8 +97,8 @@ def peak_temperatures(
             scale = max(1.0, float(misfit.min()) / freedom)
             if line[i] - misfit.min() > _CLEAR * scale:
                 one = profile_interval(grid.tc, misfit.min(axis=1), _CHI2_95 * scale)
-                ends = (curve.span[0] if one.low is None else one.low, one.high or curve.span[1])
-                found[i] = one.value, *ends
+                if one.low is not None and one.high is not None:
+                    found[i] = one.value, one.low, one.high
     return PeakTemperatures(*found.T)
 
 

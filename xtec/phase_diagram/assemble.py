@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,7 +36,11 @@ class SampleTransitions:
         Of one sample, and with its transitions; those without count as no order.
     wave_vectors : sequence of WaveVector
     lowest : float
-        Lowest temperature at which an onset could have been seen: above the lowest measured.
+        Lowest temperature at which an onset could have been seen: above the lowest measured. NaN where the
+        scan is too short to show one.
+    present : sequence of WaveVector
+        Where there are peaks at all, whether or not they change. A sample with peaks at a boundary's wave
+        vector and no transition may be ordered all over the scan: it is no upper limit.
     """
 
     name: str
@@ -44,6 +48,7 @@ class SampleTransitions:
     order_parameters: Sequence[OrderParameter]
     wave_vectors: Sequence[WaveVector]
     lowest: float
+    present: Sequence[WaveVector] = ()
 
 
 @dataclass
@@ -78,7 +83,7 @@ def assemble(
     ``q = (1/2, 1/2, 0), transition 2``. Branches are apart: ``q = (1/2, 1/2, 0) (cooling)``.
 
     A sample that shows no transition at a wave vector, on any branch, is an upper limit for the first
-    boundary of every branch there.
+    boundary of every branch there, unless it has peaks there: then its Tc is not known.
 
     Parameters
     ----------
@@ -102,7 +107,8 @@ def assemble(
     _check(samples)
     samples = sorted(samples, key=lambda sample: (sample.x, sample.name))
     boundaries: dict[str, list[DiagramPoint]] = {}
-    for name, found in _by_wave_vector(samples).items():
+    by_name, known = _by_wave_vector(samples)
+    for name, found in by_name.items():
         ordered = {sample.name for sample, *_ in found}
         without = [sample for sample in samples if sample.name not in ordered]
         for branch in sorted({branch for _, branch, _ in found}):
@@ -114,7 +120,9 @@ def assemble(
                     for sample, transition in zip(track.samples, track.transitions, strict=True)
                 ]
                 if rank == 1:
-                    boundaries[title] += [_point(sample, title, None) for sample in without]
+                    shown = [_shows(sample, known.get(name, ())) for sample in without]
+                    pairs = zip(without, shown, strict=True)
+                    boundaries[title] += [_point(sample, title, None, shown=there) for sample, there in pairs]
     if not boundaries:
         boundaries[""] = [_point(sample, "", None) for sample in samples]
     titles = sorted(boundaries, key=lambda title: -_highest(boundaries[title]))
@@ -143,26 +151,38 @@ def _check(samples: Sequence[SampleTransitions]) -> None:
 _Found = tuple[SampleTransitions, str, list[Transition]]
 
 
-def _by_wave_vector(samples: Sequence[SampleTransitions]) -> dict[str, list[_Found]]:
-    """Sample, branch and transitions, by the name of the wave vector."""
+def _by_wave_vector(
+    samples: Sequence[SampleTransitions],
+) -> tuple[dict[str, list[_Found]], dict[str, list[WaveVector]]]:
+    """Sample, branch and transitions, by the name of the wave vector; and the wave vectors of each name."""
     known: dict[str, list[WaveVector]] = {}
     found: dict[str, list[_Found]] = {}
     for sample in samples:
         here: dict[tuple[str, str], list[OrderParameter]] = {}
-        for order in sample.order_parameters:
+        for number, order in enumerate(sample.order_parameters, start=1):
             if order.transitions:
-                name = _wave_vector_name(order, sample.wave_vectors, known)
+                own = [vector for vector in sample.wave_vectors if _belongs(vector, order, number)]
+                name = _wave_vector_name(own, known)
                 here.setdefault((name, order.branch), []).append(order)
         for (name, branch), orders in here.items():
             found.setdefault(name, []).append((sample, branch, _distinct(orders)))
-    return found
+    return found, known
 
 
-def _wave_vector_name(
-    order: OrderParameter, wave_vectors: Iterable[WaveVector], known: dict[str, list[WaveVector]]
-) -> str:
-    """Name that the order parameter's wave vector had in earlier samples; a new one is added to `known`."""
-    own = [vector for vector in wave_vectors if set(vector.clusters) & set(order.clusters)]
+def _belongs(vector: WaveVector, order: OrderParameter, number: int) -> bool:
+    """Whether a wave vector is one of an order parameter: by its number, or by clusters where it has none."""
+    if vector.order_parameter:
+        return vector.order_parameter == number
+    return bool(set(vector.clusters) & set(order.clusters))
+
+
+def _shows(sample: SampleTransitions, wave_vectors: Sequence[WaveVector]) -> bool:
+    """Whether a sample has peaks at one of some wave vectors."""
+    return any(_agree(one, other) for one in sample.present for other in wave_vectors)
+
+
+def _wave_vector_name(own: Sequence[WaveVector], known: dict[str, list[WaveVector]]) -> str:
+    """Name that an order parameter's wave vector had in earlier samples; a new one is added to `known`."""
     if not own:
         return UNKNOWN
     vector = max(own, key=lambda vector: vector.peaks)
@@ -228,9 +248,11 @@ def _title(wave_vector: str, rank: int, branch: str) -> str:
     return f"{wave_vector}{number} ({branch})" if branch else f"{wave_vector}{number}"
 
 
-def _point(sample: SampleTransitions, boundary: str, transition: Transition | None) -> DiagramPoint:
+def _point(
+    sample: SampleTransitions, boundary: str, transition: Transition | None, *, shown: bool = False
+) -> DiagramPoint:
     if transition is None:
-        limit = float(sample.lowest) if np.isfinite(sample.lowest) else None
+        limit = float(sample.lowest) if np.isfinite(sample.lowest) and not shown else None
         return DiagramPoint(sample.name, sample.x, None, limit, boundary)
     return DiagramPoint(
         sample.name, sample.x, transition.tc, None, boundary, transition.beta, transition.kind
