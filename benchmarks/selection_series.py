@@ -24,7 +24,7 @@ from xtec.simulation import (
     Transition,
 )
 from xtec.simulation.presets import temperature_steps
-from xtec.simulation.reflections import cubic_star
+from xtec.simulation.reflections import star
 
 MIXED, FAINT, EITHER = -1, -2, -3
 """Not counted: no class has two thirds of what depends on temperature; too faint for anyone to tell. From
@@ -98,7 +98,7 @@ def make_spec(number: int, offset: int = 0) -> SeriesSpec:
     """Series number 0..19: 24 temperatures, 15 x 113 x 113 voxels."""
     content = CONTENTS[number]
     orders = tuple(
-        Transition(name=name, tc=tc, beta=beta, star=cubic_star(q), heights=content.heights)
+        Transition(name=name, tc=tc, beta=beta, star=star(q), heights=content.heights)
         for (name, q), tc, beta in zip(_ORDERS, content.tc, content.beta, strict=False)
     )
     return SeriesSpec(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -85,10 +84,12 @@ def measure(found: Found, series: Series, backdrop: Backdrop) -> PeakTable:
     coordinates = tuple(axis.values for axis in axes)
     contrast = low_minus_high(series.scan.values)
     work = _Measure(found.owned, place, centroid[shaped], coordinates, contrast, backdrop.count_scale)
-    parts = list(found.shards.map(work))
-    moments = shapes(
-        reduce(ShapeSums.merge, (part.sums for part in parts)), backdrop.intensity, backdrop.count_scale
-    )
+    sums_of_shape = ShapeSums.empty(shaped.size, len(contrast), len(axes))
+    parts: list[_Tops] = []
+    for own, part, tops in found.shards.map(work):
+        sums_of_shape.add(part, own)
+        parts.append(tops)
+    moments = shapes(sums_of_shape, backdrop.intensity, backdrop.count_scale)
     columns = (moments.displacement, moments.width, moments.asymmetry)
     maxima, left = thinned(Maxima.concatenate([part.maxima for part in parts]), series.shape)
     return PeakTable(
@@ -118,10 +119,9 @@ def low_minus_high(values: Float64Array) -> Float64Array:
     return weights
 
 
-class _Measured(NamedTuple):
-    """Of one shard: sums of shapes, and maxima with their peaks and by how much they change."""
+class _Tops(NamedTuple):
+    """Maxima of one shard with their peaks, and by how much they change."""
 
-    sums: ShapeSums
     maxima: Maxima
     peak: NDArray[np.int32]
     change: Float64Array
@@ -138,9 +138,13 @@ class _Measure:
     contrast: Float64Array
     count_scale: float
 
-    def __call__(self, shard: Any) -> _Measured:
+    def __call__(self, shard: Any) -> tuple[NDArray[np.intp], ShapeSums, _Tops]:
+        """Which of the chosen peaks the shard has, their sums there, and the maxima of all."""
         index, intensity, peak = self.owned(shard)
-        sums = ShapeSums.of(index, intensity, self.place[peak], self.about, self.coordinates)
+        place = self.place[peak]
+        own = np.unique(place[place >= 0])
+        local = np.where(place >= 0, np.searchsorted(own, place), -1).astype(np.int32)
+        sums = ShapeSums.of(index, intensity, local, self.about[own], self.coordinates)
         change, noise = np.empty(index.size), np.empty(index.size)
         for start in range(0, index.size, _TOGETHER):
             some = slice(start, start + _TOGETHER)
@@ -149,7 +153,7 @@ class _Measure:
             noise[some] = np.sqrt(self.count_scale * (np.maximum(rows, 1e-300) @ self.contrast**2))
         maxima = find_maxima(index, np.abs(change), noise, self.coordinates)
         at = np.searchsorted(index, maxima.index)
-        return _Measured(sums, maxima, peak[at], change[at])
+        return own, sums, _Tops(maxima, peak[at], change[at])
 
 
 QUANTITIES = ("intensity", "maximum", "spread", "width", "asymmetry", "displacement")

@@ -171,7 +171,7 @@ def run_phase_diagram(config: PhaseDiagramConfig, progress: Progress | None = No
                 advance(1)
         with progress.stage("boundary"):
             units_of_tc = clustered[0].curves.scan.units
-            found = [_transitions(one) for one in _distinct(samples)]
+            found = [_transitions(one, config.symmetry) for one in _distinct(samples)]
             diagram = assemble(found, variable, units, units_of_tc)
         findings = DiagramFindings(diagram, samples, joint, failed, tuple(book.warnings))
         with progress.stage("write"):
@@ -237,10 +237,10 @@ def _distinct(samples: Sequence[SampleFindings]) -> list[SampleFindings]:
     ]
 
 
-def _transitions(one: SampleFindings) -> SampleTransitions:
+def _transitions(one: SampleFindings, symmetry: str | None) -> SampleTransitions:
     values = np.unique(one.run.curves.scan.values)
     lowest = float(values[2]) if values.size >= LEAST_TEMPERATURES else float("nan")
-    present = superlattice(one.run)
+    present = superlattice(one.run, symmetry)
     if present and not one.order.order_parameters:
         where = ", ".join(vector.text for vector in present[:3])
         logger.warning("%s has peaks at %s that do not set in: its Tc is not known", one.name, where)

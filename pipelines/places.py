@@ -51,11 +51,14 @@ def peak_positions(run: ClusteredRun, members: NDArray[np.intp]) -> PeakPosition
     )
 
 
-def superlattice(run: ClusteredRun) -> list[WaveVector]:
-    """Wave vectors other than zero at which a run has peaks, whether or not they change."""
+def superlattice(run: ClusteredRun, symmetry: str | None = None) -> list[WaveVector]:
+    """Wave vectors other than zero at which a run has peaks, whether or not they change.
+
+    `symmetry` is a space group or Laue group in place of what the file says.
+    """
     if not in_reciprocal_space(run):
         return []
-    lattice = make_lattice(run.sample, run.map.axes, run.map.angles)
+    lattice = make_lattice(run.sample, run.map.axes, run.map.angles, symmetry)
     members = np.flatnonzero(run.peaks.size >= 2 ** len(run.map.axes))
     here = peak_positions(run, members[:0])
     centroid = hkl_of(run, members)

@@ -20,7 +20,7 @@ from xtec.simulation import (
     make_specs,
 )
 from xtec.simulation.basis import GaussianBasis
-from xtec.simulation.reflections import RULES, cubic_star, reflection_mask, reflection_uniform
+from xtec.simulation.reflections import RULES, reflection_mask, reflection_uniform, star
 
 TC, BETA = 131.0, 0.35
 NOISELESS = Detector(counts=0, beam_stop=0, wedge=0, hot_pixels=0)
@@ -157,9 +157,9 @@ def test_lorentzian_of_gaussians_is_one_where_resolution_is_fine(kappa: float):
 
 
 def test_stars():
-    assert cubic_star((0.5, 0.5, 0.0)) == ((0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5))
-    assert len(cubic_star((0.25, 0.0, 0.0))) == 6
-    assert cubic_star((0.0, 0.0, 0.0)) == ((0.0, 0.0, 0.0),)
+    assert star((0.5, 0.5, 0.0)) == ((0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5))
+    assert len(star((0.25, 0.0, 0.0))) == 6
+    assert star((0.0, 0.0, 0.0)) == ((0.0, 0.0, 0.0),)
 
 
 def test_strengths_obey_the_laue_symmetry_and_fill_the_unit_interval():

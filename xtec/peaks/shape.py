@@ -67,9 +67,15 @@ class ShapeSums:
             _moments(np.ones((1, mine.size), rows.dtype), owner, distance, voxels)
         return cls(np.ascontiguousarray(sums.transpose(1, 0, 2, 3)), voxels[0])
 
-    def merge(self, other: ShapeSums) -> ShapeSums:
-        """Of both sets of voxels."""
-        return ShapeSums(self.intensity + other.intensity, self.voxels + other.voxels)
+    @classmethod
+    def empty(cls, n_peaks: int, n_temperatures: int, n_axes: int) -> ShapeSums:
+        """Of no voxels."""
+        return cls(np.zeros((n_peaks, n_temperatures, n_axes, 4)), np.zeros((n_peaks, n_axes, 4)))
+
+    def add(self, other: ShapeSums, at: NDArray[np.intp]) -> None:
+        """Add in place the sums of some of the peaks, which are at these numbers here, each once."""
+        self.intensity[at] += other.intensity
+        self.voxels[at] += other.voxels
 
 
 @dataclass(frozen=True)

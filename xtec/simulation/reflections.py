@@ -189,8 +189,3 @@ def star(q: Sequence[float], lattice: LatticeSystem = "cubic") -> tuple[tuple[fl
         member = h % 1.0, k % 1.0, along_c % 1.0
         members.setdefault(tuple(round(value * _KEY_STEPS) % _KEY_STEPS for value in member), member)
     return tuple(members.values())
-
-
-def cubic_star(q: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
-    """Star of `q` in a cubic crystal; see `star`."""
-    return star(q)
