@@ -19,16 +19,13 @@ WORKDIR /data
 ENTRYPOINT ["xtec"]
 CMD ["--help"]
 
-FROM nvidia/cuda:12.6.3-runtime-ubuntu24.04 AS cuda
+# CuPy brings CUDA's libraries along; the driver comes from the machine: docker run --gpus all ...
+FROM python:3.11-slim AS cuda
 COPY --from=build /wheels /wheels
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 python3-venv \
-    && rm -rf /var/lib/apt/lists/* \
-    && python3 -m venv /opt/xtec \
-    && /opt/xtec/bin/pip install --no-cache-dir --find-links /wheels "xtec-pipeline[gpu]" \
+RUN pip install --no-cache-dir --find-links /wheels "xtec-pipeline[gpu]" \
     && rm -rf /wheels \
-    && useradd --create-home xtec
-ENV PATH=/opt/xtec/bin:$PATH
+    && useradd --create-home --uid 1000 xtec
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER xtec
 WORKDIR /data
 ENTRYPOINT ["xtec"]

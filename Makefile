@@ -10,11 +10,12 @@ PIP := -m pip --disable-pip-version-check --quiet
 
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint format wheel-check clean help
+.PHONY: demo test test-all lint format wheel-check gpu-check clean help
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
 	@echo "  make lint    style, types and layers; make wheel-check: the demo from a wheel, elsewhere"
+	@echo "  make gpu-check   the Dockerfile's CUDA target without Docker: what a machine without a GPU is told"
 
 demo: $(VENV)/.installed
 	$(BIN)/xtec demo
@@ -41,6 +42,16 @@ wheel-check: $(VENV)/.installed
 	folder=$$(mktemp -d) && trap 'rm -rf '"$$folder" EXIT \
 	  && $(PYTHON) -m venv $$folder/venv && $$folder/venv/bin/python $(PIP) install dist/*.whl \
 	  && cd $$folder && venv/bin/xtec demo -o run && test -s run/results.nxs
+
+# The steps of the Dockerfile's CUDA target; several GB. Without a device, --backend cupy must end with exit code 5.
+gpu-check: $(VENV)/.installed
+	folder=$$(mktemp -d) && trap 'rm -rf '"$$folder" EXIT \
+	  && $(BIN)/python $(PIP) wheel --no-deps --wheel-dir $$folder/wheels . \
+	  && $(PYTHON) -m venv $$folder/venv \
+	  && $$folder/venv/bin/python $(PIP) install --find-links $$folder/wheels "xtec-pipeline[gpu]" \
+	  && cd $$folder && venv/bin/xtec simulate tiny -o tiny.nxs \
+	  && { venv/bin/xtec cluster tiny.nxs -o run --backend cupy; code=$$?; echo "exit code $$code"; \
+	    nvidia-smi >/dev/null 2>&1 && test $$code -eq 0 || test $$code -eq 5; }
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xtec needs Python 3.11 or newer")'

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from xtec.core.types import CovarianceType, Mode, Rescale, SmoothKernel, Updates
+from xtec.core.types import Backend, CovarianceType, Mode, Rescale, SmoothKernel, Updates
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -197,6 +197,13 @@ def work_options(command: Command) -> Command:
                 help="Threads or processes here, or a running Dask cluster.",
             ),
             click.option("--workers", type=int, metavar="N", help="How many [one a core]."),
+            click.option(
+                "--backend",
+                type=click.Choice([str(one) for one in Backend]),
+                default=str(Backend.AUTO),
+                show_default=True,
+                help="Compute on the processor, or on a GPU through CuPy; auto: a GPU for large series.",
+            ),
             click.option(
                 "--scratch", metavar="DIR", help="Folder for what memory cannot hold [in the run folder]."
             ),

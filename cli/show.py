@@ -72,6 +72,7 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     """What was read, kept and fitted, a line each."""
     from xtec.core.memory import format_bytes
 
+    backend = run.process["backend"]
     inputs, counts, mixture, scan = run.process["inputs"], run.counts, run.mixture, run.curves.scan
     given = [Path(item).name for item in run.process["parameters"]["inputs"]]
     name = given[0] + (f" and {len(given) - 1} more" if len(given) > 1 else "")
@@ -108,6 +109,7 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
         (name, f"{span}   {axes} = {shape} voxels   {size}"),
         source,
         (f"mode {run.mode}", run.mode_reason),
+        (f"backend {backend['name']}", ", ".join(filter(None, (backend.get("device"), backend["reason"])))),
         (f"{len(run.clusters)} clusters", fitted),
     ]
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import home, like, namespace, some_rows
 from xtec.core.axes import Axis
 from xtec.core.chunking import rim
+from xtec.core.device import Device, Host
 from xtec.core.shards import Local, Shards
 from xtec.core.types import Float64Array, Rescale
 from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.order_parameter import ClusterMoments
 from xtec.peaks import PeakSums, ShardPeaks, connect, unite
-from xtec.preprocess import CountScale, noise_of_rescaled
+from xtec.preprocess import CountScale, mean_over_scan, noise_of_rescaled
 from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
 from xtec_pipelines.ingest import KeptTrajectories
@@ -82,6 +84,8 @@ class AveragedPeaks:
         Peaks that vary less are left out, with their voxels.
     noise : CountScale, optional
         Has the noise of each mean trajectory go with it.
+    device : Device, optional
+        What clusters them.
     quantity : array, shape (P, T), optional
         Clustered in place of the mean intensity; peaks where it is not finite are left out.
 
@@ -98,8 +102,10 @@ class AveragedPeaks:
         min_std: float,
         noise: CountScale | None = None,
         quantity: Float64Array | None = None,
+        device: Device | None = None,
     ) -> None:
         self.peaks = peaks
+        device = device or Host()
         known = np.arange(len(peaks.sums))
         if quantity is not None:
             known = np.flatnonzero(np.isfinite(quantity).all(axis=1))
@@ -107,10 +113,11 @@ class AveragedPeaks:
         rescaled, loud = loud_enough((peaks.sums.mean if quantity is None else quantity)[known], how, min_std)
         self._loud = known[loud]
         note_quiet(known.size - loud.size, known.size)
-        self.rows = rescaled.rows
+        self.rows = device.upload(rescaled.rows)
         self._mean, self._noise = peaks.sums.mean.mean(axis=1)[self._loud], noise
         if noise is not None:
-            self._noise_of_rows = noise_of_rescaled(noise, self._mean, rescaled, peaks.sums.size[self._loud])
+            size = peaks.sums.size[self._loud]
+            self._noise_of_rows = device.upload(noise_of_rescaled(noise, self._mean, rescaled, size))
 
     @property
     def trajectories(self) -> Blocks:
@@ -122,8 +129,9 @@ class AveragedPeaks:
         excess = 1 - level.background / self._mean
         alone = (self.peaks.sums.size[self._loud] == 1) & (self._mean <= level.cutoff)
         chance = np.where(alone, level.chance, 0.0)
-        number = np.arange(len(self.rows))
-        return Local([Shaped(0, number, self.rows, self._noise_of_rows, excess, chance)])
+        number = np.arange(self._mean.size)
+        beside = (like(one, self.rows) for one in (excess, chance))
+        return Local([Shaped(0, number, self.rows, self._noise_of_rows, *beside)])
 
     def plain(self, mixture: GaussianMixture) -> Find:
         """Labels by a mixture."""
@@ -142,7 +150,7 @@ class AveragedPeaks:
         numbers = self.peaks.numbers
         work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k)
         labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
-        moments = ClusterMoments.of(self.rows, label[self._loud], k)
+        moments = ClusterMoments.of(home(self.rows), label[self._loud], k)
         return replace(labelled, rescaled=moments), label
 
 
@@ -176,9 +184,10 @@ class _Find:
     coordinates: tuple[Float64Array, ...]
 
     def __call__(self, shard: Connected) -> ShardPeaks:
-        outer = rim(shard.index, self.shape, self.plans[shard.number].blocks)
+        outer = rim(home(shard.index), self.shape, self.plans[shard.number].blocks)
         sums = PeakSums.of(shard.index, shard.intensity, shard.peak, self.coordinates)
-        return ShardPeaks(sums, shard.index[outer], shard.peak[outer], shard.course[outer])
+        rims = (some_rows(one, outer) for one in (shard.index, shard.peak, shard.course))
+        return ShardPeaks(sums, *rims)
 
 
 @dataclass(frozen=True)
@@ -197,14 +206,12 @@ class _Label:
     n_clusters: int
 
     def __call__(self, shard: Connected) -> Labelled:
-        label = self.label[shard.number][shard.peak]
-        clustered = np.flatnonzero(label)
-        intensity = ClusterMoments.of(shard.intensity, label, self.n_clusters)
-        return Labelled(
-            shard.index[clustered],
-            label[clustered],
-            self.probability[shard.number][shard.peak[clustered]],
-            shard.intensity.mean(axis=1, dtype=np.float64)[clustered].astype(np.float32),
-            intensity,
-            intensity,
+        xp, number = namespace(shard.index), shard.number
+        label, probability = (
+            xp.take(like(one[number], shard.index), shard.peak) for one in (self.label, self.probability)
         )
+        clustered = xp.nonzero(label)[0]
+        brightness = xp.astype(mean_over_scan(shard.intensity), xp.float32)
+        intensity = ClusterMoments.of(shard.intensity, label, self.n_clusters)
+        columns = (xp.take(one, clustered) for one in (shard.index, label, probability, brightness))
+        return Labelled(*columns, intensity, intensity)

@@ -6,6 +6,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec.preprocess import MaskRules, parse_threshold
 from xtec_pipelines.averaged import AveragedPeaks, every_peak
 from xtec_pipelines.config import ClusterConfig
+from xtec_pipelines.devices import DeviceChoice, choose_device
 from xtec_pipelines.fitting import fit_mixture, fit_smoothed, fitted
 from xtec_pipelines.holding import IngestOptions
 from xtec_pipelines.ingest import KeptTrajectories, ingest
@@ -65,8 +67,11 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
             )
         check_output(folder, series.inputs, force=config.force, resume=config.resume)
         parent = load_parent(config, series) if config.from_run else None
-        run = _compute(series, config, progress, parent)
+        choice = choose_device(config.backend, config.scheduler, series)
+        run = _compute(series, config, progress, parent, choice)
         process = _process(series, config, progress, began, book.warnings)
+        process["parameters"]["backend"] = choice.device.name
+        process["backend"] = choice.record()
         process["lineage"] = parent.lineage if parent else []
         run = ClusterRun(**{**vars(run), "process": process, "warnings": tuple(book.warnings)})
         write_run(folder, run, config, book.lines, progress)
@@ -94,7 +99,9 @@ def _refined(config: ClusterConfig, progress: Progress) -> ClusterRun:
     return run_cluster(second, progress)
 
 
-def _compute(series: Series, config: ClusterConfig, progress: Progress, parent: Parent | None) -> ClusterRun:
+def _compute(
+    series: Series, config: ClusterConfig, progress: Progress, parent: Parent | None, choice: DeviceChoice
+) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
     with Journal.open(series, config) as journal:
         plan = plan_run(
@@ -103,6 +110,7 @@ def _compute(series: Series, config: ClusterConfig, progress: Progress, parent: 
             journal.n_workers,
             threshold=config.threshold != "none",
             figures=config.figures,
+            device=choice.device if choice.is_here else None,
         )
         if config.mode is Mode.SMOOTH:
             make_neighbourhood(config, series.axes, plan.shards)  # refused before anything is read
@@ -116,6 +124,7 @@ def _compute(series: Series, config: ClusterConfig, progress: Progress, parent: 
                         memory_bytes=config.memory_bytes,
                         store_bytes=plan.store_bytes,
                         scratch=journal.scratch,
+                        device=choice.device,
                     )
                 )
             if parent is not None:
@@ -183,8 +192,8 @@ def cluster_kept(
             with progress.stage("measure"):
                 unlabelled = every_peak(choice.peaks)
                 quantity = quantity_of(measure(unlabelled, series, backdrop), series.axes, config.quantity)
-        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise, quantity)
-        fit = fit_mixture(peaks, level, config, progress, journal)
+        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise, quantity, kept.device)
+        fit = fit_mixture(peaks, level, config, progress, journal, kept.device)
         with progress.stage("label"):
             labelled, peak_label = peaks.label(fit.find, fit.n_clusters)
         found = every_peak(choice.peaks, peak_label)
@@ -197,7 +206,7 @@ def cluster_kept(
             choice = replace(choice, reason=reason)
             fit = fit_smoothed(voxels.placed, hood, config, progress, journal)
         else:
-            fit = fit_mixture(voxels, level, config, progress, journal)
+            fit = fit_mixture(voxels, level, config, progress, journal, kept.device)
         with progress.stage("label"):
             labelled = voxels.label(fit.find, fit.n_clusters)
             found = connect_clusters(
@@ -259,11 +268,11 @@ def _count_scale(threshold: BackgroundThreshold) -> float:
 
 def _process(
     series: Series, config: ClusterConfig, progress: Progress, began: str, warnings: list[str]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "version": program_version(),
         "start_time": began,
-        "parameters": {**config.model_dump(mode="json"), "backend": "numpy"},
+        "parameters": config.model_dump(mode="json"),
         "environment": environment(),
         "inputs": describe_inputs(series),
         "dropped": [f"{bad.file}: {bad.reason}" for bad in series.dropped],

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from xtec.core.axes import Region, parse_interval, parse_region
 from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
 from xtec.core.memory import available_bytes, parse_bytes
-from xtec.core.types import CovarianceType, Mode, Rescale, SmoothKernel, Updates
+from xtec.core.types import Backend, CovarianceType, Mode, Rescale, SmoothKernel, Updates
 from xtec.io import OpenOptions
 from xtec.preprocess import parse_threshold
 from xtec_pipelines.peaks import QUANTITIES
@@ -118,6 +118,7 @@ class ClusterConfig(InputConfig):
     seed: int = Field(default=0, ge=0)
     max_iter: int = Field(default=1000, ge=1)
     tol: float = Field(default=1e-6, ge=0)
+    backend: Backend = Backend.AUTO
     scheduler: str = "threads"
     workers: int | None = Field(default=None, ge=1, le=10_000)
     scratch: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 from uuid import uuid4
@@ -16,7 +17,12 @@ import dask
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 
+from xtec.core.arrays import home
+from xtec.core.backend import Cuda, n_cuda_devices, open_cuda
+from xtec.core.device import Device, Host
 from xtec.core.errors import BackendUnavailableError
+from xtec.core.parallel import n_cores
+from xtec.core.resident import lifted
 from xtec.core.shards import Item, Other, Outcome
 
 logger = logging.getLogger(__name__)
@@ -42,10 +48,14 @@ class DaskWorkers:
     Parameters
     ----------
     client : distributed.Client
+    device : Device, optional
+        What each works on; the processor by default.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, device: Device | None = None) -> None:
         self.client = client
+        self.device: Device = device or Host()
+        self.driver: Device = Host()
         self.n = max(sum(client.nthreads().values()), 1)
 
     def __enter__(self) -> DaskWorkers:
@@ -68,7 +78,7 @@ class DaskWorkers:
         done: Callable[[int], None] = lambda _: None,
     ) -> DaskShards[Item]:
         """Make a shard of each plan; `done` is told the number of each as it is finished."""
-        futures = self._submit(function, plans)
+        futures = self._submit(_Made(function, self.device), plans)
         numbers = {future.key: number for number, future in enumerate(futures)}
         for future in as_completed(futures, loop=self.client.loop):
             _outcome(future, keep=True)
@@ -152,8 +162,19 @@ class DaskShards(Generic[Item]):
         return DaskShards(self._workers, [self._futures[number] for number in numbers])
 
 
+@dataclass(frozen=True)
+class _Made(Generic[Item]):
+    """Makes a shard, and brings it to where it is worked on."""
+
+    function: Callable[[Any], Item]
+    device: Device
+
+    def __call__(self, plan: Any) -> Item:
+        return lifted(self.function(plan), self.device)
+
+
 def _each(function: Callable[[Any], Any], shards: list[Any]) -> list[Any]:
-    return [function(shard) for shard in shards]
+    return [home(function(shard)) for shard in shards]
 
 
 def _outcome(future: Future, *, keep: bool = False) -> Any:
@@ -174,8 +195,16 @@ def _outcome(future: Future, *, keep: bool = False) -> Any:
     return None
 
 
-def local_processes(n: int, memory_bytes: int, scratch: Path) -> DaskWorkers:
-    """Worker processes on this machine, one thread each, with equal shares of the memory."""
+def local_processes(
+    n: int | None, memory_bytes: int, scratch: Path, device: Device | None = None
+) -> DaskWorkers:
+    """Worker processes on this machine, one thread each, with equal shares of the memory.
+
+    There is one a core by default; or one a GPU, each with its own.
+    """
+    if isinstance(device, Cuda):
+        return _gpu_processes(n, memory_bytes, scratch, device)
+    n = n or n_cores()
     with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}):
         cluster = LocalCluster(
             n_workers=n,
@@ -186,10 +215,31 @@ def local_processes(n: int, memory_bytes: int, scratch: Path) -> DaskWorkers:
             local_directory=str(scratch),
             silence_logs=logging.ERROR,
         )
-    return DaskWorkers(Client(cluster, set_as_default=False))
+    return DaskWorkers(Client(cluster, set_as_default=False), device)
 
 
-def connect_to(scheduler: str, n: int | None) -> DaskWorkers:
+def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda) -> DaskWorkers:
+    """One worker process a GPU of this machine."""
+    open_cuda()
+    try:
+        from dask_cuda import LocalCUDACluster
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "--scheduler processes works on GPUs through dask-cuda, which is not installed",
+            hint="pip install dask-cuda, or --scheduler threads for one GPU",
+        ) from error
+    n = n or n_cuda_devices()
+    cluster = LocalCUDACluster(
+        n_workers=n,
+        memory_limit=memory_bytes // n,
+        dashboard_address="localhost:0",
+        local_directory=str(scratch),
+        silence_logs=logging.ERROR,
+    )
+    return DaskWorkers(Client(cluster, set_as_default=False), device)
+
+
+def connect_to(scheduler: str, n: int | None, device: Device | None = None) -> DaskWorkers:
     """A running Dask cluster, by the address of its scheduler or the JSON file the scheduler writes.
 
     Raises
@@ -216,7 +266,19 @@ def connect_to(scheduler: str, n: int | None) -> DaskWorkers:
             f"the Dask cluster at {scheduler} has {lack}",
             hint="start dask worker in an environment like this one; --workers N waits for so many",
         ) from error
-    return DaskWorkers(client)
+    if isinstance(device, Cuda):
+        _require_gpus(client, scheduler)
+    return DaskWorkers(client, device)
+
+
+def _require_gpus(client: Client, scheduler: str) -> None:
+    try:
+        client.run(open_cuda)
+    except BackendUnavailableError as error:
+        client.close()
+        raise BackendUnavailableError(
+            f"a worker of the Dask cluster at {scheduler} has no GPU ({error.what})", hint=error.hint
+        ) from error
 
 
 def _imports() -> str:

@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import home, namespace
+from xtec.core.device import Device
 from xtec.core.progress import Progress
 from xtec.core.results import FittedMixture, Selection
 from xtec.core.shards import Shards
@@ -78,6 +80,7 @@ def fit_mixture(
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None,
+    device: Device,
 ) -> Fit:
     """Fit the mixture, or choose the number of clusters where that is asked for."""
     if isinstance(config.clusters, int):
@@ -89,7 +92,7 @@ def fit_mixture(
     shaped = clustered.shaped(level)
     with progress.stage("select", total=high - low + 1, unit="numbers") as advance:
         selector = Selector(SelectorConfig(lowest=low, highest=high, seed=config.seed))
-        selected = selector.select(shaped, lambda: advance(1))
+        selected = selector.select(shaped, lambda: advance(1), device)
     logger.info("%s", selected.selection.reason)
     with progress.stage("cluster"):
         data, k = Trajectories(clustered.rows), selected.selection.recommended
@@ -110,9 +113,9 @@ class _Shared:
         moments = ComponentMoments.empty(len(self.shapes.weights), block.rows.shape[1], full=False)
         for part in block.parts():
             some = block.chosen(part)
-            share = self.shapes.responsibilities(View.of(some))
-            rows = some.rows.astype(np.float64)
-            moments = moments.merge(ComponentMoments.of_block(rows, share, full=False))
+            share, xp = self.shapes.responsibilities(View.of(some)), namespace(some.rows)
+            rows = xp.astype(some.rows, xp.float64)
+            moments = moments.merge(home(ComponentMoments.of_block(rows, share, full=False)))
         return moments
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core import grouped
+from xtec.core.arrays import home, like, namespace
 from xtec.core.chunking import Block, block_shape, flat_index
+from xtec.core.device import Device, Host, halving
 from xtec.core.errors import InputError
 from xtec.core.shards import Record
 from xtec.core.types import BackgroundThreshold, Float64Array, VoxelCounts
@@ -20,12 +24,13 @@ from xtec.preprocess import (
     Tally,
     VoxelSums,
     chi_square,
+    n_waves,
     split_variation,
     usable_voxels,
     waves,
 )
+from xtec_pipelines.feeding import feed
 from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.readers import shared_reader
 
 
 @dataclass(frozen=True)
@@ -126,85 +131,96 @@ class Held(Record):
 
 
 @dataclass(frozen=True)
+class _Part:
+    """What is held of some voxels of a block; see `Held`."""
+
+    counts: VoxelCounts
+    judged: Judged
+    place: Any
+    index: Any
+    rows: Any
+
+
+@dataclass(frozen=True)
 class Hold:
-    """Reads a shard, and holds what may survive the thresholds."""
+    """Reads a shard, and holds what may survive the thresholds, where it is worked on."""
 
     series: Series
     options: IngestOptions
     floor: float = -np.inf
     smooth_floor: float = -np.inf
+    device: Device = field(default_factory=Host)
 
     def __call__(self, plan: ShardPlan) -> Held:
-        """Read the blocks of a plan one after the other, into the same memory."""
-        reader = shared_reader(self.series)
-        n_temperatures = self.series.n_temperatures
-        largest = max(int(np.prod(block_shape(block), dtype=np.int64)) for block in plan.blocks)
-        memory = np.empty(n_temperatures * largest, self.series.dtype)
-        tally, counts, n_usable = Tally(), VoxelCounts(0), 0
-        parts = []
-        for block in plan.blocks:
-            shape = (n_temperatures, *block_shape(block))
-            volume = memory[: int(np.prod(shape, dtype=np.int64))].reshape(shape)
-            reader.read(block, out=volume)
-            found, usable, position = self._usable(block, volume)
-            judged = self._judge(block, volume, usable, position, tally)
-            place = self._above(judged, position.size)
-            rows = volume.reshape(n_temperatures, -1)
-            held = np.take(rows, position[place], axis=1).astype(np.float32, copy=False)
-            index = flat_index(block, self.series.shape, position[place])
-            parts.append((judged.log_mean, judged.smooth, judged.cell, place + n_usable, index, held))
-            counts, n_usable = counts.merge(found), n_usable + position.size
-        columns = [np.concatenate([part[field] for part in parts]) for field in range(5)]
+        """Read the blocks of a plan one after the other."""
+        tally, counts, parts = Tally(), VoxelCounts(0), list[_Part]()
+        for block, volume in feed(self.series, plan.blocks, self.device):
+            for part in self._of_block(block, volume, tally):
+                counts = counts.merge(part.counts)
+                parts.append(part)
+        before = np.cumsum([0, *(part.counts.n_judged for part in parts)])
+        judged = [part.judged for part in parts]
+        xp = namespace(parts[0].index)
         return Held(
             plan.number,
             np.array(astuple(counts)),
             self.floor,
             self.smooth_floor,
-            *columns[:3],
+            *(xp.concat([getattr(one, name) for one in judged]) for name in ("log_mean", "smooth", "cell")),
             *tally.filled(),
-            *columns[3:],
-            np.concatenate([part[5] for part in parts], axis=1).T,
+            xp.concat([part.place + int(n) for part, n in zip(parts, before[:-1], strict=True)]),
+            xp.concat([part.index for part in parts]),
+            xp.concat([part.rows for part in parts], axis=1).T,
         )
 
-    def _usable(
-        self, block: Block, volume: NDArray[Any]
-    ) -> tuple[VoxelCounts, Float64Array, NDArray[np.intp]]:
-        """Counts, and of the usable voxels mean and place in the block."""
-        sums = VoxelSums.of_volume(volume)
-        if self.options.refuse_negative and np.nanmin(sums.minimum, initial=0.0) < 0:
-            _refuse_negative(self.series, block, volume)
+    def _of_block(self, block: Block, volume: NDArray[Any], tally: Tally) -> Iterator[_Part]:
+        """All voxels of a block at once, or as many as the device has memory for."""
+        flat = volume.reshape(len(volume), -1)
+        n = flat.shape[1]
+        return halving(self.device, n, lambda voxels: self._of_voxels(block, flat, voxels, tally))
+
+    def _of_voxels(self, block: Block, flat: NDArray[Any], voxels: slice, tally: Tally) -> _Part:
+        """Some voxels of a block; `flat` has all of them, shape (T, n)."""
+        rows = self.device.upload(flat[:, voxels])
+        xp, sums = namespace(rows), VoxelSums.of_volume(rows)
+        if self.options.refuse_negative and bool(xp.any(sums.minimum < 0)):
+            _refuse_negative(self.series, block, flat)
         usable, counts = usable_voxels(sums, self.options.rules)
-        position = np.flatnonzero(usable)
-        return counts, sums.mean[position], position
-
-    def _judge(
-        self,
-        block: Block,
-        volume: NDArray[Any],
-        mean: Float64Array,
-        position: NDArray[np.intp],
-        tally: Tally,
-    ) -> Judged:
-        """What thresholds judge of the usable voxels; of variation only what they ask for."""
-        log_mean = np.empty(0) if self.options.threshold == "none" else np.log(mean)
-        if not self.options.judges_variation:
-            return Judged(log_mean, np.empty(0, np.float32), np.empty(0, np.uint8))
-        rows = volume.reshape(len(volume), -1)
-        whole = np.ones(rows.shape[1])
-        whole[position] = mean
-        smooth, rough = (part[position] for part in split_variation(rows, whole))
-        cell = Cells(self.series.shape).of_block(block)[position]
-        tally.add(log_mean, rough, cell)
-        return Judged(log_mean, smooth, cell)
-
-    def _above(self, judged: Judged, n_usable: int) -> NDArray[np.intp]:
-        """Usable voxels that are above a floor."""
-        if self.options.threshold == "none":
-            return np.arange(n_usable)
-        above = judged.log_mean > self.floor if self.options.judges_mean else np.zeros(n_usable, bool)
+        position = xp.nonzero(usable)[0]
+        mean = xp.take(sums.mean, position)
+        log_mean = mean[:0] if self.options.threshold == "none" else xp.log(mean)
+        smooth, rough, cell = self._variation(block, voxels, rows, xp.where(usable, sums.mean, 1.0), position)
+        judged = Judged(log_mean, smooth, cell)
+        place = self._above(judged, position.size)
+        kept = xp.take(position, place)
+        index = flat_index(block, self.series.shape, kept + voxels.start)
+        held = xp.astype(xp.take(rows, kept, axis=1), xp.float32, copy=False)
         if self.options.judges_variation:
-            above |= judged.smooth > self.smooth_floor
-        return np.flatnonzero(above)
+            tally.add(log_mean, rough, cell)
+        return _Part(counts, judged, place, index, held)
+
+    def _variation(
+        self, block: Block, voxels: slice, rows: Any, mean: Any, position: Any
+    ) -> tuple[Any, Any, Any]:
+        """Smooth and rough variation of the usable voxels, and their cells; nothing if not judged."""
+        xp = namespace(rows)
+        if not self.options.judges_variation:
+            nothing = xp.astype(mean[:0], xp.float32)
+            return nothing, nothing, xp.astype(nothing, xp.uint8)
+        cell = like(Cells(self.series.shape).of_block(block)[voxels], rows)
+        return tuple(xp.take(one, position) for one in (*split_variation(rows, mean), cell))
+
+    def _above(self, judged: Judged, n_usable: int) -> Any:
+        """Usable voxels that are above a floor."""
+        xp = namespace(judged.log_mean)
+        if self.options.threshold == "none":
+            return xp.arange(n_usable, device=judged.log_mean.device)
+        floors = []
+        if self.options.judges_mean:
+            floors.append(judged.log_mean > self.floor)
+        if self.options.judges_variation:
+            floors.append(judged.smooth > self.smooth_floor)
+        return xp.nonzero(floors[0] | floors[-1])[0]
 
 
 @dataclass(frozen=True)
@@ -215,43 +231,52 @@ class Cut:
     options: IngestOptions
     threshold: BackgroundThreshold
     plans: tuple[ShardPlan, ...]
+    device: Device = field(default_factory=Host)
 
     def __call__(self, held: Held) -> Kept:
         """Kept trajectories of a shard, by rising index; it is read again if a floor was too high."""
         cutoff, least = self.threshold.cutoff, self._least_smooth(held)
         if (self.options.judges_mean and cutoff < held.floor) or least < held.smooth_floor:
-            held = Hold(self.series, self.options, cutoff, least)(self.plans[held.number])
-        kept, significant = np.arange(held.index.size), np.zeros(held.index.size, bool)
+            held = Hold(self.series, self.options, cutoff, least, self.device)(self.plans[held.number])
+        xp, at = namespace(held.index), held.place
+        passed = xp.full(held.index.size, self.options.threshold == "none", device=held.index.device)
+        significant = xp.zeros_like(passed)
         if self.threshold.significance is not None:
-            at = held.place
-            found = chi_square(self.threshold.significance, held.log_mean[at], held.smooth[at], held.cell[at])
+            judged = (xp.take(one, at) for one in (held.log_mean, held.smooth, held.cell))
+            found = chi_square(self.threshold.significance, *judged)
             significant = found >= self.threshold.significance.cutoff
-        if self.options.threshold != "none":
-            bright = held.log_mean[held.place] > cutoff if self.options.judges_mean else False
-            kept = np.flatnonzero(significant | bright)
-        kept = kept[np.argsort(held.index[kept], kind="stable")]
-        rows = np.take(held.intensity.T, kept, axis=1)
-        return Kept(held.number, held.index[kept], rows.T, _course(rows, significant[kept]))
+            passed = passed | significant
+        if self.options.judges_mean:
+            passed = passed | (xp.take(held.log_mean, at) > cutoff)
+        kept = xp.nonzero(passed)[0]
+        index = xp.take(held.index, kept)
+        order = xp.argsort(index, stable=True)
+        kept, index = xp.take(kept, order), xp.take(index, order)
+        rows = xp.take(held.intensity.T, kept, axis=1)
+        return Kept(held.number, index, rows.T, _course(rows, xp.take(significant, kept)))
 
     def _least_smooth(self, held: Held) -> float:
         """Smooth variation below which nothing in a shard is significant."""
         found = self.threshold.significance
         if found is None or held.cell.size == 0:
             return np.inf
-        here = found.cell_scale.reshape(-1)[np.flatnonzero(np.bincount(held.cell))]
+        cells = home(grouped.counts(held.cell, 256))
+        here = found.cell_scale.reshape(-1)[np.flatnonzero(cells)]
         return float(found.cutoff * here.min())
 
 
-def _course(rows: NDArray[np.float32], significant: NDArray[np.bool_]) -> NDArray[np.int8]:
+def _course(rows: Any, significant: Any) -> Any:
     """Whether significant trajectories, shape (T, n), fall (1) or rise (-1) over the scan; else 0."""
-    course = np.zeros(rows.shape[1], np.int8)
-    if significant.any():
-        slope = waves(len(rows))[0].astype(np.float32) @ rows[:, significant]
-        course[significant] = np.sign(slope).astype(np.int8)
-    return course
+    xp = namespace(rows)
+    if not n_waves(rows.shape[0]):
+        return xp.astype(significant, xp.int8)
+    slope = like(waves(rows.shape[0])[:1].astype(np.float32), rows) @ rows
+    falls, rises = (xp.astype(one & significant, xp.int8) for one in (slope[0, :] > 0, slope[0, :] < 0))
+    return falls - rises
 
 
-def _refuse_negative(series: Series, block: Block, volume: NDArray[Any]) -> None:
+def _refuse_negative(series: Series, block: Block, flat: NDArray[Any]) -> None:
+    volume = flat.reshape(len(flat), *block_shape(block))
     position = np.unravel_index(int(np.nanargmin(volume)), volume.shape)
     where = ", ".join(
         f"{axis.name} = {axis.values[part.start + i]:g}"

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 import numpy as np
 from scipy.special import chdtri
 
+from xtec.core.device import Device, Host
 from xtec.core.errors import ConfigError, InputError, NothingToClusterError
 from xtec.core.progress import Progress
 from xtec.core.shards import PartOf, Shards, Workers
@@ -53,12 +54,15 @@ class KeptTrajectories:
         The boxes of voxels that each shard covers.
     counts : VoxelCounts
     threshold : BackgroundThreshold
+    device : Device
+        What works on what of them comes home, such as mean trajectories of peaks.
     """
 
     shards: Shards[Kept]
     plans: Sequence[ShardPlan]
     counts: VoxelCounts
     threshold: BackgroundThreshold
+    device: Device = field(default_factory=Host)
 
     def gather(self) -> Kept:
         """All of them in one place, by rising index."""
@@ -105,7 +109,7 @@ def ingest(
         floors = _survey(series, options, workers, plans)
     with progress.stage("read", total=series.nbytes, unit="B") as advance:
         held = workers.make(
-            remember(Hold(series, options, *floors)),
+            remember(Hold(series, options, *floors, workers.device)),
             plans,
             done=lambda number: advance(plans[number].n_voxels * voxel_bytes),
         )
@@ -115,7 +119,7 @@ def ingest(
             counts = counts.merge(VoxelCounts(*map(int, part)))
         _require_judged(counts, series)
         threshold = _settle(held, options, series)
-        kept = held.derive(Cut(series, options, threshold, tuple(plans)))
+        kept = held.derive(Cut(series, options, threshold, tuple(plans), workers.device))
         counts = replace(counts, n_kept=sum(kept.map(_size)))
     if counts.n_kept == 0:
         raise NothingToClusterError(
@@ -125,7 +129,7 @@ def ingest(
             file=series.inputs[0],
             hint="--threshold simple, a number, or none",
         )
-    return KeptTrajectories(kept, plans, counts, threshold)
+    return KeptTrajectories(kept, plans, counts, threshold, workers.driver)
 
 
 def _feasible(options: IngestOptions, series: Series) -> IngestOptions:
@@ -151,7 +155,7 @@ def _survey(
     n_chosen = max(_FEWEST_SURVEYED, int(_SURVEYED * len(blocks)))
     chosen = np.linspace(0, len(blocks) - 1, 2 * n_chosen + 1).astype(int)[1::2]
     surveyed = [ShardPlan(number, (blocks[i],)) for number, i in enumerate(chosen)]
-    looks = workers.make(Hold(series, options, np.inf, np.inf), surveyed)
+    looks = workers.make(Hold(series, options, np.inf, np.inf, workers.device), surveyed)
     try:
         found = find_threshold(PartOf(looks, attrgetter("log_mean")), options.threshold)
     except InputError:

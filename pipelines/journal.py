@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from xtec.core.arrays import home
 from xtec.core.errors import ConfigError, InputError, OutputError
 from xtec.core.parallel import n_cores
 from xtec.core.types import CovarianceType, Float64Array
@@ -34,7 +35,10 @@ from xtec_pipelines.plan import ShardPlan
 
 logger = logging.getLogger(__name__)
 
-_FREE = {"inputs", "output", "force", "resume", "figures", "memory_limit", "workers", "scheduler", "scratch"}
+_FREE = {
+    *("inputs", "output", "force", "resume", "figures"),
+    *("memory_limit", "workers", "scheduler", "scratch", "backend"),
+}
 """Options that may change between a run and the one that goes on from it."""
 
 HoldShard = Callable[[ShardPlan], Held]
@@ -200,7 +204,7 @@ class _Remembered:
             return load_record(path, Held)
         held = self.hold(plan)
         if time.time() >= self.due:
-            _try_to_save(path, held)
+            _try_to_save(path, home(held))
         return held
 
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import home
 from xtec.core.axes import Axis
 from xtec.core.chunking import rim
 from xtec.core.errors import ConfigError
 from xtec.core.results import PeakMaxima, PeakShapes, PeakTable
-from xtec.core.shards import Shards
+from xtec.core.shards import PartOf, Shards
 from xtec.core.types import Float64Array, FloatArray
 from xtec.io import Series
 from xtec.peaks import (
@@ -86,7 +87,7 @@ def measure(found: Found, series: Series, backdrop: Backdrop) -> PeakTable:
     work = _Measure(found.owned, place, centroid[shaped], coordinates, contrast, backdrop.count_scale)
     sums_of_shape = ShapeSums.empty(shaped.size, len(contrast), len(axes))
     parts: list[_Tops] = []
-    for own, part, tops in found.shards.map(work):
+    for own, part, tops in PartOf(found.shards, home).map(work):
         sums_of_shape.add(part, own)
         parts.append(tops)
     moments = shapes(sums_of_shape, backdrop.intensity, backdrop.count_scale)
@@ -275,7 +276,8 @@ class _ConnectLabels:
     n_clusters: int
 
     def __call__(self, shard: Any) -> _ShardOfClusters:
-        label, _ = self.find(shard)
+        label = home(self.find(shard)[0])
+        shard = home(shard)
         peak, ends = np.empty(label.size, np.int32), [0]
         for k in range(self.n_clusters):
             mine = np.flatnonzero(label == k)

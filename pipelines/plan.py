@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from xtec.core.chunking import Block, block_shape
+from xtec.core.device import Device, Host
 from xtec.core.errors import ConfigError
 from xtec.core.memory import format_bytes
 from xtec.io import Series
@@ -28,6 +29,10 @@ WORTH_A_SURVEY = 32
 
 _BLOCK_BYTES = 8 * 2**20
 """A block is about as large as the processor's cache."""
+
+_DEVICE_BLOCK_BYTES = 64 * 2**20
+_DEVICE_SHARE = 32
+"""The same on other devices, two for each worker; blocks and shards take such a part of its memory."""
 
 _SHARD_BYTES = (32 * 2**20, 2 * 2**30)
 _SHARDS = 64
@@ -126,7 +131,13 @@ class RunPlan:
 
 
 def plan_run(
-    series: Series, limit: int, n_workers: int, *, threshold: bool = True, figures: bool = True
+    series: Series,
+    limit: int,
+    n_workers: int,
+    *,
+    threshold: bool = True,
+    figures: bool = True,
+    device: Device | None = None,
 ) -> RunPlan:
     """Cut a series into blocks and shards that fit a memory limit.
 
@@ -141,6 +152,8 @@ def plan_run(
         Whether there is one; otherwise all voxels are kept.
     figures : bool
         Whether figures are drawn.
+    device : Device, optional
+        What they are worked on; the processor by default.
 
     Raises
     ------
@@ -150,12 +163,18 @@ def plan_run(
     n_voxels = math.prod(series.shape)
     voxel_bytes = series.n_temperatures * series.dtype.itemsize
     room = limit - PROGRAM_BYTES - _table_bytes(series)
-    blocks = series.blocks(max(min(_BLOCK_BYTES, room // (8 * n_workers)), 1))
-    block_bytes = max(map(_voxels, blocks)) * (voxel_bytes + 48)
+    wanted, n_buffers, largest = _BLOCK_BYTES, 1, _SHARD_BYTES[1]
+    if device is not None and not isinstance(device, Host):
+        largest = min(largest, device.free_bytes() // _DEVICE_SHARE)
+        wanted, n_buffers = min(_DEVICE_BLOCK_BYTES, largest), 2
+    blocks = series.blocks(max(min(wanted, room // (8 * n_workers)), 1))
+    block_bytes = max(map(_voxels, blocks)) * (n_buffers * voxel_bytes + 48)
     kept = KEPT_SHARE if threshold else 1.0
     held = HELD_SHARE if threshold and len(blocks) >= WORTH_A_SURVEY else 1.0
     trajectory = 4 * series.n_temperatures + 32
-    shards = tuple(_shards(blocks, _shard_voxels(n_voxels, voxel_bytes, room, n_workers)))
+    shards = tuple(
+        _shards(blocks, _shard_voxels(n_voxels, voxel_bytes, min(room, n_workers * largest), n_workers))
+    )
     in_hand = max(shard.n_voxels for shard in shards) * (_JUDGED_BYTES + 2 * held * trajectory)
     fixed = PROGRAM_BYTES + _table_bytes(series) + n_workers * int(block_bytes + in_hand)
     least = fixed + (FIGURE_BYTES if figures else 0)

@@ -111,7 +111,8 @@ def take(
         logger.warning("%d voxels of the earlier run cannot be used here", parent.index.size - n_kept)
     nothing = np.empty(0)
     threshold = BackgroundThreshold("run", -np.inf, nothing, nothing, np.nan, np.nan, credible=True)
-    return KeptTrajectories(shards, plans, replace(parent.counts, n_kept=n_kept), threshold)
+    counts = replace(parent.counts, n_kept=n_kept)
+    return KeptTrajectories(shards, plans, counts, threshold, workers.driver)
 
 
 @dataclass(frozen=True)

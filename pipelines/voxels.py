@@ -11,13 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import namespace
 from xtec.core.errors import NothingToClusterError
 from xtec.core.shards import PartOf, Record, Shards
-from xtec.core.types import BackgroundThreshold, Float64Array, FloatArray, Rescale
+from xtec.core.types import BackgroundThreshold, FloatArray, Rescale
 from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.mixture.smoothed import Placed
 from xtec.order_parameter import ClusterMoments
-from xtec.preprocess import CountScale, Rescaled, noise_of_rescaled, rescale, varying
+from xtec.preprocess import (
+    CountScale,
+    Rescaled,
+    mean_over_scan,
+    noise_of_rescaled,
+    rescale,
+    std_over_scan,
+    varying,
+)
 from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
 
@@ -220,26 +229,24 @@ def note_unknown(n_unknown: int, n: int) -> None:
         )
 
 
-def loud_enough(
-    intensity: FloatArray, how: Rescale, min_std: float
-) -> tuple[Rescaled[Any], NDArray[np.intp]]:
+def loud_enough(intensity: FloatArray, how: Rescale, min_std: float) -> tuple[Rescaled[Any], Any]:
     """Rescaled trajectories, and which of all they are: those that vary enough."""
-    loud = np.arange(len(intensity))
+    xp = namespace(intensity)
+    loud = xp.arange(intensity.shape[0], device=intensity.device)
     if how is Rescale.ZSCORE:
-        loud = np.flatnonzero(intensity.std(axis=1, dtype=np.float64) > 0)
+        loud = xp.nonzero(std_over_scan(intensity) > 0)[0]
     rescaled = rescale(_chosen(intensity, loud), how)
     if min_std > 0:
-        enough = np.flatnonzero(varying(rescaled.rows, min_std))
-        loud = loud[enough]
-        rescaled = Rescaled(
-            _chosen(rescaled.rows, enough), rescaled.scale[enough], rescaled.offset[enough], how
-        )
+        enough = xp.nonzero(varying(rescaled.rows, min_std))[0]
+        loud = xp.take(loud, enough)
+        beside = (xp.take(one, enough) for one in (rescaled.scale, rescaled.offset))
+        rescaled = Rescaled(_chosen(rescaled.rows, enough), *beside, how)
     return rescaled, loud
 
 
-def _chosen(rows: FloatArray, which: NDArray[np.intp]) -> FloatArray:
+def _chosen(rows: FloatArray, which: Any) -> FloatArray:
     """Some rows, in the same memory order; all of them without a copy."""
-    return rows if which.size == len(rows) else np.take(rows.T, which, axis=1).T
+    return rows if which.size == rows.shape[0] else namespace(rows).take(rows.T, which, axis=1).T
 
 
 @dataclass(frozen=True)
@@ -251,18 +258,19 @@ class _Scale:
     noise: CountScale | None
 
     def __call__(self, kept: Kept) -> _Scaled:
-        brightness: Float64Array = kept.intensity.mean(axis=1, dtype=np.float64)
+        xp = namespace(kept.intensity)
         rescaled, loud = loud_enough(kept.intensity, self.how, self.min_std)
+        mean = xp.take(mean_over_scan(kept.intensity), loud)
+        brightness = xp.astype(mean, xp.float32)
+        noise = brightness[:0] if self.noise is None else noise_of_rescaled(self.noise, mean, rescaled)
         return _Scaled(
             kept.number,
-            kept.index[loud],
+            xp.take(kept.index, loud),
             rescaled.rows,
             rescaled.scale,
             rescaled.offset,
-            brightness[loud].astype(np.float32),
-            np.empty(0, np.float32)
-            if self.noise is None
-            else noise_of_rescaled(self.noise, brightness[loud], rescaled),
+            brightness,
+            noise,
             kept.index.size - loud.size,
         )
 
@@ -275,8 +283,9 @@ class _Above:
 
     def __call__(self, shard: _Scaled) -> Shaped:
         bright = shard.brightness
+        xp = namespace(bright)
         excess = 1 - self.level.background / bright
-        chance = np.where(bright > self.level.cutoff, 0.0, self.level.chance)
+        chance = xp.where(bright > self.level.cutoff, 0.0, xp.full_like(bright, self.level.chance))
         return Shaped(shard.number, shard.index, shard.rows, shard.noise, excess, chance)
 
 
@@ -309,7 +318,7 @@ class _Label:
 
     def __call__(self, shard: _Scaled) -> Labelled:
         component, probability = self.component_of(shard)
-        label, k = component + np.int16(1), self.n_clusters
+        label, k = component + 1, self.n_clusters
         intensity = _Intensity(self.how)(shard)
         return Labelled(
             shard.index,

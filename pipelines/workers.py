@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xtec.core.device import Device, Host
 from xtec.core.errors import ConfigError
-from xtec.core.parallel import Threads, n_cores, one_blas_thread
+from xtec.core.parallel import Store, Threads, one_blas_thread
+from xtec.core.resident import Resident
 from xtec.core.shards import Workers
 from xtec.io.scratch import Scratch
+from xtec_pipelines.devices import resident_bytes
 
 
 def parse_scheduler(text: str) -> str:
@@ -29,7 +32,13 @@ def parse_scheduler(text: str) -> str:
 
 @contextmanager
 def open_workers(
-    scheduler: str, n: int | None, *, memory_bytes: int, store_bytes: int, scratch: Path
+    scheduler: str,
+    n: int | None,
+    *,
+    memory_bytes: int,
+    store_bytes: int,
+    scratch: Path,
+    device: Device | None = None,
 ) -> Iterator[Workers]:
     """Start workers, and end them with the block.
 
@@ -43,21 +52,27 @@ def open_workers(
         Memory in all, and how much of it shards may take (of this process).
     scratch : Path
         Folder for what memory cannot hold.
+    device : Device, optional
+        What each of them works on; the processor by default.
 
     Raises
     ------
     BackendUnavailableError
-        If a cluster cannot be reached.
+        If a cluster cannot be reached, or its workers have no GPU where they are to work on one.
     """
+    device = device or Host()
     if scheduler == "threads":
-        with one_blas_thread(), Threads(n, Scratch(scratch, store_bytes)) as threads:
+        store: Store = Scratch(scratch, store_bytes)
+        if not isinstance(device, Host):
+            store = Resident(device, store, resident_bytes(device))
+        with one_blas_thread(), Threads(n, store, device) as threads:
             yield threads
         return
     from xtec_pipelines.dask_workers import connect_to, local_processes
 
     if scheduler == "processes":
-        workers = local_processes(n or n_cores(), memory_bytes, scratch)
+        workers = local_processes(n, memory_bytes, scratch, device)
     else:
-        workers = connect_to(scheduler, n)
+        workers = connect_to(scheduler, n, device)
     with workers:
         yield workers

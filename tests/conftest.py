@@ -14,6 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from xtec.core.backend import open_cuda
+from xtec.core.device import Device, Other
+from xtec.core.errors import BackendUnavailableError
+
 settings.register_profile("compiled", deadline=None)
 settings.load_profile("compiled")
 """The first call of a kernel compiles it."""
@@ -57,6 +61,20 @@ def reference(tmp_path: Path) -> Callable[..., dict[str, np.ndarray]]:
             return dict(stored)
 
     return run
+
+
+@pytest.fixture(params=["array_api_strict", pytest.param("cupy", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Device:
+    """Where kernels work on arrays that are not NumPy's: the standard to the letter, and a GPU where one is.
+
+    Arrays on the strict library's second device refuse to become NumPy arrays by themselves, as a GPU's do.
+    """
+    if request.param == "array_api_strict":
+        return Other("array_api_strict", "device1")
+    try:
+        return open_cuda()
+    except BackendUnavailableError as error:
+        pytest.skip(error.what)
 
 
 @pytest.fixture(scope="session")

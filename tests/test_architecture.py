@@ -57,6 +57,18 @@ def test_size(path: Path) -> None:
             assert length <= 70, f"{node.name} has {length} lines"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_one_module_names_cupy(path: Path) -> None:
+    if path == ROOT / "xtec" / "core" / "backend.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            assert not any(name.partition(".")[0] in ("cupy", "cupyx") for name in names)
+        if isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+            assert "cupy" not in ast.unparse(node)
+
+
 @pytest.mark.parametrize(
     "path",
     [path for path in MODULES if path.relative_to(ROOT).parts[0] != "cli"],

@@ -65,4 +65,5 @@ def fit_smoothed(
         raise ConfigError(f"the matrix has shape {hood.matrix.shape}, and there are {len(rows)} trajectories")
     shard = Placed(0, np.arange(len(rows)), rows)
     labeller = model.fit_smoothed(Local([shard]), hood, save=save).smoothed_labeller(Local([shard]), hood)
-    return labeller.shares(shard)
+    shares: Float64Array = labeller.shares(shard)
+    return shares

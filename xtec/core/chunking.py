@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +77,7 @@ def block_shape(block: Block) -> tuple[int, ...]:
     return tuple(part.stop - part.start for part in block)
 
 
-def flat_index(
-    block: Block, shape: Sequence[int], position: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
+def flat_index(block: Block, shape: Sequence[int], position: Any = None) -> Any:
     """Flat C-order index in the whole grid of a block's voxels.
 
     Parameters
@@ -87,14 +86,15 @@ def flat_index(
     shape : sequence of int
         Of the whole grid.
     position : array, optional
-        Flat C-order index of the wanted voxels within the block; all of them by default.
+        Flat C-order index of the wanted voxels within the block, of any array library; all by default.
     """
     inside = block_shape(block)
-    if position is None:
-        position = np.arange(math.prod(inside))
-    along = np.unravel_index(position, inside)
-    inside_grid = tuple(part.start + where for part, where in zip(block, along, strict=True))
-    return np.asarray(np.ravel_multi_index(inside_grid, tuple(shape)), dtype=np.int64)
+    rest = np.arange(math.prod(inside)) if position is None else position
+    index, stride = 0 * rest, 1
+    for part, size, whole in zip(reversed(block), reversed(inside), reversed(shape), strict=True):
+        index = index + (rest % size + part.start) * stride
+        rest, stride = rest // size, stride * whole
+    return index
 
 
 def rim(

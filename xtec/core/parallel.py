@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
+from xtec.core.arrays import home
+from xtec.core.device import Device, Host
 from xtec.core.shards import Item, Other, Outcome
 
 Handle = Any
@@ -57,6 +59,9 @@ class Store(Protocol):
     def drop(self, handle: Handle) -> None:
         """Forget it."""
 
+    def work(self, function: Callable[[Any], Outcome], item: Any) -> Outcome:
+        """Apply a function to an item as what it is kept on has it."""
+
 
 class Memory:
     """All shards in memory."""
@@ -73,6 +78,10 @@ class Memory:
         """Forget it."""
         handle.clear()
 
+    def work(self, function: Callable[[Any], Outcome], item: Any) -> Outcome:
+        """Apply a function."""
+        return function(item)
+
 
 class Threads:
     """Workers that are threads of this process.
@@ -83,10 +92,15 @@ class Threads:
         How many; one a core by default.
     store : Store, optional
         Where their shards are kept; in memory by default.
+    device : Device, optional
+        What they work on; the processor by default.
     """
 
-    def __init__(self, n: int | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self, n: int | None = None, store: Store | None = None, device: Device | None = None
+    ) -> None:
         self.n = n or n_cores()
+        self.device = self.driver = device or Host()
         self.store: Store = store or Memory()
         self._pool = ThreadPoolExecutor(self.n)
 
@@ -108,7 +122,12 @@ class Threads:
     ) -> ThreadShards[Item]:
         """Make a shard of each plan; `done` is told the number of each in turn."""
         handles = []
-        for number, handle in enumerate(self._run(lambda plan: self.store.put(function(plan)), plans)):
+        store = self.store
+
+        def made(plan: Any) -> Handle:
+            return store.put(store.work(function, plan))
+
+        for number, handle in enumerate(self._run(made, plans)):
             handles.append(handle)
             done(number)
         return ThreadShards(self, handles)
@@ -138,16 +157,20 @@ class ThreadShards(Generic[Item]):
         return len(self._handles)
 
     def map(self, function: Callable[[Item], Outcome]) -> Iterator[Outcome]:
-        """Apply a function to every shard; outcomes in order."""
+        """Apply a function to every shard; outcomes in order, at home."""
         store = self._workers.store
-        return self._workers._run(lambda handle: function(store.get(handle)), self._handles)
+
+        def outcome(handle: Handle) -> Outcome:
+            return store.work(lambda handle: home(function(store.get(handle))), handle)
+
+        return self._workers._run(outcome, self._handles)
 
     def derive(self, function: Callable[[Item], Other]) -> ThreadShards[Other]:
         """Make every shard into another; the old one is given up."""
         store = self._workers.store
 
         def replace(handle: Handle) -> Handle:
-            made = function(store.get(handle))
+            made = store.work(lambda handle: function(store.get(handle)), handle)
             store.drop(handle)
             return store.put(made)
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
+
+from xtec.core.arrays import array_bytes, home, is_array
+from xtec.core.device import Device
 
 Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
@@ -21,7 +25,26 @@ Outcome = TypeVar("Outcome")
 def record_bytes(record: Any) -> int:
     """Memory that the arrays of a dataclass take."""
     values = (getattr(record, field.name) for field in fields(record))
-    return sum(value.nbytes for value in values if hasattr(value, "nbytes"))
+    return sum(array_bytes(value) for value in values if is_array(value))
+
+
+def deferred(kind: type[Item], load: Callable[[str], Any]) -> Item:
+    """A dataclass of this kind whose fields are loaded when first asked for: most work needs one or two."""
+    record: Item = object.__new__(_loaded_later(cast(Any, kind)))
+    record.__dict__["_load"] = load
+    return record
+
+
+@cache
+def _loaded_later(kind: Any) -> Any:
+    return type(f"{kind.__name__}Elsewhere", (kind,), {"__getattr__": _load_field})
+
+
+def _load_field(record: Any, name: str) -> Any:
+    if name not in (field.name for field in fields(record)):
+        raise AttributeError(name)
+    record.__dict__[name] = record.__dict__["_load"](name)
+    return record.__dict__[name]
 
 
 class Record:
@@ -61,8 +84,8 @@ class Local(Generic[Item]):
         return len(self._items)
 
     def map(self, function: Callable[[Item], Outcome]) -> Iterator[Outcome]:
-        """Apply a function to every shard, in order."""
-        return map(function, self._items)
+        """Apply a function to every shard, in order; outcomes come home."""
+        return (home(function(item)) for item in self._items)
 
     def derive(self, function: Callable[[Item], Other]) -> Local[Other]:
         """Make every shard into another."""
@@ -117,6 +140,12 @@ class Workers(Protocol):
 
     n: int
     """How many work at the same time."""
+
+    device: Device
+    """What each of them works on."""
+
+    driver: Device
+    """What this process works on, where something has come home."""
 
     def make(
         self,

@@ -66,6 +66,15 @@ class CovarianceType(StrEnum):
     SPHERICAL = "spherical"
 
 
+class Backend(StrEnum):
+    """What block kernels work on."""
+
+    AUTO = "auto"
+    """A GPU where there is one and the series is large, else the processor."""
+    NUMPY = "numpy"
+    CUPY = "cupy"
+
+
 class Updates(StrEnum):
     """When EM moves the parameters."""
 

@@ -247,7 +247,7 @@ def _write_process(entry: h5py.Group, process: Mapping[str, Any], mode: str) -> 
     group["version"] = process["version"]
     group["date"] = now()
     group["sequence_index"] = 1
-    for name in ("parameters", "environment"):
+    for name in ("parameters", "environment", "backend"):
         write_parameters(group, name, process[name])
     write_parameters(group, "timings", process["timings"], units="s")
     inputs = new_group(group, "inputs", "NXcollection")

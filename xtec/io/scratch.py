@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -13,10 +13,11 @@ from typing import IO, Any, TypeVar, cast
 import numpy as np
 
 from xtec.core.errors import OutputError
-from xtec.core.shards import record_bytes
+from xtec.core.shards import deferred, record_bytes
 from xtec.io.atomic import replacing
 
 Kind = TypeVar("Kind")
+Outcome = TypeVar("Outcome")
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -41,27 +42,17 @@ def load_record(path: Path, kind: type[Kind]) -> Kind:
 
 
 def open_record(path: Path, kind: type[Kind]) -> Kind:
-    """What `save_record` wrote, each field read when it is first asked for: most work needs one or two."""
-    record: Kind = object.__new__(_read_later(cast(Any, kind)))
-    record.__dict__["_path"] = path
-    return record
+    """What `save_record` wrote, each field read when it is first asked for."""
+    names = [field.name for field in fields(cast(Any, kind))]
 
+    def read_field(name: str) -> Any:
+        with open(path, "rb") as file:
+            for _ in range(names.index(name)):
+                shape, _, dtype = _read_header(file)
+                file.seek(math.prod(shape) * dtype.itemsize, 1)
+            return _read_array(file)
 
-@cache
-def _read_later(kind: Any) -> Any:
-    return type(f"{kind.__name__}OnDisk", (kind,), {"__getattr__": _read_field})
-
-
-def _read_field(record: Any, name: str) -> Any:
-    names = [field.name for field in fields(record)]
-    if name not in names:
-        raise AttributeError(name)
-    with open(record.__dict__["_path"], "rb") as file:
-        for _ in range(names.index(name)):
-            shape, _, dtype = _read_header(file)
-            file.seek(math.prod(shape) * dtype.itemsize, 1)
-        record.__dict__[name] = _read_array(file)
-    return record.__dict__[name]
+    return deferred(kind, read_field)
 
 
 def _read_array(file: IO[bytes]) -> Any:
@@ -147,6 +138,10 @@ class Scratch:
             ) from error
         save_record(path, item)
         return _Held(None, type(item), path, size)
+
+    def work(self, function: Callable[[Any], Outcome], item: Any) -> Outcome:
+        """Apply a function."""
+        return function(item)
 
     def get(self, handle: _Held) -> Any:
         """The record again."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xtec.core.backend import namespace
+from xtec.core.arrays import like, namespace
 from xtec.core.types import CovarianceType, Float64Array
 from xtec.mixture.moments import ComponentMoments
 from xtec.mixture.parameters import MixtureParameters
@@ -35,13 +35,13 @@ def log_densities(block: Any, parameters: MixtureParameters) -> Any:
 
 
 def _log_densities_diagonal(block: Any, means: Float64Array, variances: Float64Array) -> Any:
-    xp = namespace(block)
-    precisions = xp.asarray(1 / variances)
-    scaled_means = xp.asarray(means / variances)
-    constants = xp.asarray(
+    precisions = like(1 / variances, block)
+    scaled_means = like(means / variances, block)
+    constants = like(
         np.sum(means * means / variances, axis=1)
         + np.sum(np.log(variances), axis=1)
-        + means.shape[1] * _LOG_2PI
+        + means.shape[1] * _LOG_2PI,
+        block,
     )
     return -0.5 * ((block * block) @ precisions.T - 2 * (block @ scaled_means.T) + constants)
 
@@ -54,7 +54,7 @@ def _log_densities_full(block: Any, parameters: MixtureParameters) -> Any:
     for mean, covariance in zip(parameters.means, covariances, strict=True):
         factor = np.linalg.cholesky(covariance)
         whitening = np.linalg.solve(factor, np.eye(n_features)).T
-        white = (block - xp.asarray(mean)) @ xp.asarray(whitening)
+        white = (block - like(mean, block)) @ like(whitening, block)
         constant = 2 * float(np.sum(np.log(np.diagonal(factor)))) + n_features * _LOG_2PI
         columns.append(-0.5 * (xp.sum(white * white, axis=1) + constant))
     return xp.stack(columns, axis=1)

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from xtec.core.backend import namespace
+from xtec.core.arrays import home, like, namespace
 from xtec.core.types import CovarianceType, Float64Array
 from xtec.mixture.covariance import estimate, log_densities
-from xtec.mixture.fused import FusedModel
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.noisy import NoisyModel
 from xtec.mixture.parameters import MixtureParameters
+from xtec.mixture.passes import fused_model
 from xtec.mixture.squarem import extrapolate
-from xtec.mixture.trajectories import Trajectories, centred_rows
+from xtec.mixture.trajectories import Trajectories, over_rows
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def responsibilities(rows: Any, parameters: MixtureParameters) -> tuple[Any, Any
     xp = namespace(rows)
     with np.errstate(divide="ignore"):
         log_weights = np.log(parameters.weights)
-    joint = log_densities(rows, parameters) + xp.asarray(log_weights)
+    joint = log_densities(rows, parameters) + like(log_weights, rows)
     highest = xp.max(joint, axis=1, keepdims=True)
     likelihood = xp.exp(joint - highest)
     total = xp.sum(likelihood, axis=1, keepdims=True)
@@ -70,8 +70,8 @@ def expect(data: Trajectories, parameters: MixtureParameters, *, full: bool | No
     if data.noise is not None:
         behind = NoisyModel(parameters, data.frame, data.dtype, data.noise)
         return Expectation(*behind.expectation(np.asarray(sum(data.map(behind.sums))), data.n))
-    if data.compiled and not (full or needs_full):
-        model = FusedModel(parameters, data.frame, data.dtype)
+    model = None if full else fused_model(data.library, parameters, data.frame, data.dtype)
+    if model is not None:
         return Expectation(*model.expectation(np.asarray(sum(data.map(model.sums))), data.n))
     moments = ComponentMoments.empty(parameters.n_components, parameters.n_features, full=full)
     total = 0.0
@@ -106,40 +106,53 @@ class PlainModel:
         """Moments of a block about the centre, and the sum of ln densities."""
         k, t = self.parameters.means.shape
         moments, total = ComponentMoments.empty(k, t, full=self.full), 0.0
-        for rows in centred_rows(block, self.centre):
-            share, log_density = responsibilities(rows, self._centred)
-            moments = moments.merge(ComponentMoments.of_block(rows, share, full=self.full))
-            total += float(log_density.sum())
+        centred = self._centred
+
+        def on_rows(rows: Any, _: slice) -> tuple[ComponentMoments, Any]:
+            share, log_density = responsibilities(rows, centred)
+            part = ComponentMoments.of_block(rows, share, full=self.full)
+            return home((part, namespace(rows).sum(log_density)))
+
+        for part, subtotal in over_rows(block, self.centre, on_rows):
+            moments, total = moments.merge(part), total + float(subtotal)
         return moments, total
 
-    def expected(self, block: Any) -> tuple[Float64Array, float]:
-        """Responsibilities of a block, shape (n, K), and the sum of its ln densities."""
-        shares = np.empty((len(block), self.parameters.n_components))
-        total, first = 0.0, 0
-        for rows in centred_rows(block, self.centre):
-            shares[first : first + len(rows)], log_density = responsibilities(rows, self._centred)
-            total += float(log_density.sum())
-            first += len(rows)
-        return shares, total
+    def expected(self, block: Any) -> tuple[Any, Any]:
+        """Responsibilities of a block, shape (n, K), and its ln densities, shape (n,)."""
+        xp, n, centred = namespace(block), block.shape[0], self._centred
+        shares = xp.empty((n, self.parameters.n_components), dtype=xp.float64, device=block.device)
+        log_density = xp.empty(n, dtype=xp.float64, device=block.device)
 
-    def responsibilities(self, block: Any) -> Float64Array:
+        def on_rows(rows: Any, part: slice) -> None:
+            shares[part, :], log_density[part] = responsibilities(rows, centred)
+
+        for _ in over_rows(block, self.centre, on_rows):
+            pass
+        return shares, log_density
+
+    def responsibilities(self, block: Any) -> Any:
         """Responsibilities of a block, shape (n, K)."""
         return self.expected(block)[0]
 
-    def log_likelihoods(self, block: Any) -> Float64Array:
+    def log_likelihoods(self, block: Any) -> Any:
         """ln density of each trajectory of a block, shape (n,)."""
-        parts = [responsibilities(rows, self._centred)[1] for rows in centred_rows(block, self.centre)]
-        return np.concatenate([np.empty(0), *parts])
+        xp, centred = namespace(block), self._centred
+        log_density = xp.empty(block.shape[0], dtype=xp.float64, device=block.device)
+
+        def on_rows(rows: Any, part: slice) -> None:
+            log_density[part] = responsibilities(rows, centred)[1]
+
+        for _ in over_rows(block, self.centre, on_rows):
+            pass
+        return log_density
 
     def least_likely(self, block: Any) -> tuple[float, Float64Array]:
         """Lowest ln density in a block, and the trajectory that has it."""
-        lowest, outlier = np.inf, self.centre
-        for rows in centred_rows(block, self.centre):
-            _, log_density = responsibilities(rows, self._centred)
-            row = int(log_density.argmin())
-            if log_density[row] < lowest:
-                lowest, outlier = float(log_density[row]), rows[row] + self.centre
-        return lowest, outlier
+        if block.shape[0] == 0:
+            return np.inf, self.centre
+        xp, log_density = namespace(block), self.log_likelihoods(block)
+        row = int(xp.argmin(log_density))
+        return float(log_density[row]), np.asarray(home(block[row, :]), dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xtec.core.types import Float64Array, FloatArray, Rescale
+from xtec.core.arrays import library_of, namespace, numpy_dtype
+from xtec.core.types import FloatArray, Rescale
 from xtec.mixture.em import PlainModel
-from xtec.mixture.fused import Frame, FusedModel, precision
-from xtec.mixture.moments import has_full_scatter
+from xtec.mixture.fused import Frame, precision
 from xtec.mixture.noise import Noisy
 from xtec.mixture.noisy import NoisyModel
 from xtec.mixture.parameters import MixtureParameters
+from xtec.mixture.passes import fused_model
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,21 @@ class Labeller:
     parameters: MixtureParameters
     noise: Rescale | None = None
 
-    def __call__(self, block: FloatArray | Noisy) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    def __call__(self, block: Any) -> tuple[Any, Any]:
         """Component (0..K-1) of each trajectory of an array (n, T), and its probability; both (n,)."""
         frame = Frame.of_mixture(self.parameters)
         if isinstance(block, Noisy):
             return _behind_noise(self.parameters, self.noise, block).predict(block)
-        full = has_full_scatter(self.parameters.covariance_type)
-        if isinstance(block, np.ndarray) and not full:
-            return FusedModel(self.parameters, frame, precision(block.dtype)).predict(block)
-        share = PlainModel(self.parameters, frame.centre).responsibilities(block)
-        return share.argmax(axis=1).astype(np.int16), share.max(axis=1).astype(np.float32)
+        model = fused_model(library_of(block), self.parameters, frame, numpy_dtype(block))
+        if model is not None:
+            return model.predict(block)
+        return most_probable(PlainModel(self.parameters, frame.centre).responsibilities(block))
+
+
+def most_probable(shares: Any) -> tuple[Any, Any]:
+    """Component of the largest share, int16, and that share, float32; both of shape (n,)."""
+    xp = namespace(shares)
+    return xp.astype(xp.argmax(shares, axis=1), xp.int16), xp.astype(xp.max(shares, axis=1), xp.float32)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Responsibilities:
     parameters: MixtureParameters
     noise: Rescale | None = None
 
-    def __call__(self, block: FloatArray | Noisy) -> Float64Array:
+    def __call__(self, block: FloatArray | Noisy) -> Any:
         """Of a block of n trajectories, shape (n, K)."""
         if isinstance(block, Noisy):
             return _behind_noise(self.parameters, self.noise, block).shares(block)[0]
@@ -67,4 +71,4 @@ class Responsibilities:
 def _behind_noise(parameters: MixtureParameters, noise: Rescale | None, block: Noisy) -> NoisyModel:
     if noise is None:
         raise ValueError("trajectories with noise, but a mixture fitted to some without")
-    return NoisyModel(parameters, Frame.of_mixture(parameters), precision(block.rows.dtype), noise)
+    return NoisyModel(parameters, Frame.of_mixture(parameters), precision(numpy_dtype(block.rows)), noise)

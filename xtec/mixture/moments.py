@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xtec.core.backend import namespace
+from xtec.core.arrays import namespace
 from xtec.core.types import CovarianceType, Float64Array
 
 _SMALLEST = float(np.finfo(np.float64).smallest_normal)
@@ -64,7 +64,7 @@ class ComponentMoments:
         share = xp.where(present, 1 / xp.where(present, weight, xp.ones_like(weight)), 0 * weight)
         mean = (responsibilities.T @ block) * share[:, None]
         if full:
-            deviations = [block - mean[k] for k in range(len(weight))]
+            deviations = [block - mean[k, :] for k in range(weight.shape[0])]
             scatter = xp.stack([d.T @ (d * responsibilities[:, k, None]) for k, d in enumerate(deviations)])
         else:
             squares = responsibilities.T @ (block * block) - weight[:, None] * mean * mean

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from xtec.core.arrays import some_rows
 from xtec.core.shards import Record
 from xtec.core.types import Float64Array, FloatArray, Rescale
 
@@ -32,10 +33,10 @@ class Noisy(Record):
     noise: FloatArray
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return int(self.rows.shape[0])
 
     def __getitem__(self, part: Any) -> Noisy:
-        return Noisy(self.rows[part], self.noise[part])
+        return Noisy(some_rows(self.rows, part), some_rows(self.noise, part))
 
 
 def rows_of(block: Any) -> Any:

@@ -10,23 +10,31 @@ stays as it is.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xtec.core.arrays import home, is_host, namespace
+from xtec.core.backend import device_of
+from xtec.core.device import halving
 from xtec.core.types import Float64Array, FloatArray, Rescale
-from xtec.mixture import noisy_kernels
+from xtec.mixture import noisy_kernels, plain_noise
 from xtec.mixture.fused import LEAST, Frame, FusedModel, layout_of, padded_shape
 from xtec.mixture.moments import ComponentMoments
 from xtec.mixture.noise import Noisy, shape_of_noise
 from xtec.mixture.parameters import MixtureParameters
+
+Outcome = TypeVar("Outcome")
 
 _FARTHEST = 1e6
 """Means are brought as near as this, in standard deviations of all; four squares are multiplied."""
 
 _NOISIEST = 1e8
 """Noise is bounded by this, in variances of all; four variances are multiplied."""
+
+_ELSEWHERE_BYTES = 2**26
+"""Of an array of a value for each component and temperature, where rows are not worked on in tiles."""
 
 
 class NoisyModel(FusedModel):
@@ -79,9 +87,19 @@ class NoisyModel(FusedModel):
         """
         _, k, t = self.model.shape
         sums = np.zeros((k + 1, 5 * t + 1))
-        if len(block):
+        if not is_host(block.rows):
+            self._add_plainly(block, sums)
+        elif len(block):
             noisy_kernels.sum_tiles(*self._trajectories(block), self.frame, self.model, self.constant, sums)
         return sums
+
+    def _add_plainly(self, block: Noisy, sums: Float64Array) -> None:
+        k, t = self._shape
+        for weight, five, logs in self._in_parts(block, plain_noise.sums):
+            sums[:k, 0] += weight
+            sums[-1, 0] += logs
+            for into, one in zip(np.split(sums[:k, 1:], 5, axis=1), five, strict=True):
+                into[:, :t] += one
 
     def expectation(self, sums: Float64Array, n: int) -> tuple[ComponentMoments, float]:
         """Moments behind the noise, and the mean of ln densities, from the sums over n trajectories."""
@@ -95,8 +113,10 @@ class NoisyModel(FusedModel):
         log_likelihood = self.highest + float(sums[-1, 0] - weight @ self.rounding) / n
         return ComponentMoments(weight, mean, scatter / (unit * unit)), log_likelihood
 
-    def shares(self, block: Noisy) -> tuple[Float64Array, Float64Array]:
+    def shares(self, block: Noisy) -> tuple[Any, Any]:
         """Responsibilities, shape (n, K), and ln of the mixture's density, shape (n,)."""
+        if not is_host(block.rows):
+            return self._shared_plainly(block)
         share = np.empty((len(self.constant), len(block)))
         density = np.empty(len(block))
         if len(block):
@@ -105,18 +125,45 @@ class NoisyModel(FusedModel):
             )
         return share[: self._shape[0]].T, density + self.highest
 
-    def predict(self, block: Noisy) -> tuple[NDArray[np.int16], NDArray[np.float32]]:  # type: ignore[override]
+    def _shared_plainly(self, block: Noisy) -> tuple[Any, Any]:
+        xp, k, n = namespace(block.rows), self._shape[0], len(block)
+        share, density = (
+            xp.empty(shape, dtype=xp.float64, device=block.rows.device) for shape in ((k, n), (n,))
+        )
+        stop = 0
+        for some, their_density in self._in_parts(block, plain_noise.shares):
+            part = slice(stop, stop := stop + some.shape[1])
+            share[:, part], density[part] = some, their_density
+        return share.T, density + self.highest
+
+    def predict(self, block: Noisy) -> tuple[Any, Any]:  # type: ignore[override]
         """Most probable component (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
         share, _ = self.shares(block)
-        return share.argmax(axis=1).astype(np.int16), share.max(axis=1).astype(np.float32)
+        xp = namespace(share)
+        return xp.astype(xp.argmax(share, axis=1), xp.int16), xp.astype(xp.max(share, axis=1), xp.float32)
 
     def least_likely(self, block: Noisy) -> tuple[float, Float64Array]:
         """Lowest ln density in a block, and the trajectory that has it."""
         if not len(block):
             return np.inf, self.frame[0].astype(np.float64)
         _, density = self.shares(block)
-        row = int(density.argmin())
-        return float(density[row]), np.asarray(block.rows[row], np.float64)
+        row = int(namespace(density).argmin(density))
+        return float(density[row]), np.asarray(home(block.rows[row, :]), np.float64)
+
+    def _in_parts(self, block: Noisy, work: Callable[..., Outcome]) -> Iterator[Outcome]:
+        """Work of `plain_noise` on so many rows at a time as memory may hold."""
+        k, t = self._shape
+        xp = namespace(block.rows)
+        frame, model, constant = (
+            one.astype(np.float64) for one in (self.frame, self.model[:, :k, :t], self.constant[:k])
+        )
+
+        def on_part(part: slice) -> Outcome:
+            some = block[part]
+            noise = xp.minimum(xp.astype(some.noise, xp.float64), self.noisiest)
+            return work(some.rows, noise, frame, model, constant)
+
+        return halving(device_of(block.rows), len(block), on_part, max(_ELSEWHERE_BYTES // (8 * k * t), 1))
 
     def _trajectories(self, block: Noisy) -> tuple[FloatArray, int, int, int, FloatArray]:
         noise = np.minimum(block.noise, self.noisiest).astype(self.model.dtype)

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import home, namespace
 from xtec.core.shards import PartOf, Record, Shards
 from xtec.core.types import Float64Array, FloatArray
 from xtec.mixture.em import EMState, PlainModel, maximise
+from xtec.mixture.labels import most_probable
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
 from xtec.mixture.smoothing import Neighbourhood
-from xtec.mixture.trajectories import Trajectories, centred_rows
+from xtec.mixture.trajectories import Trajectories, over_rows
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class _Tell:
 
     def __call__(self, shard: Placed) -> tuple[Any, float]:
         shares, logs = self.model.expected(shard.rows)
-        return self.hood.tell(shard.number, shard.index, shares), logs
+        return self.hood.tell(shard.number, shard.index, shares), float(namespace(logs).sum(logs))
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,9 @@ class SmoothedLabeller:
 
     def __call__(self, shard: Placed) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Component (0..K-1) of each trajectory, and its share after averaging; both of shape (n,)."""
-        shares = self.shares(shard)
-        return shares.argmax(axis=1).astype(np.int16), shares.max(axis=1).astype(np.float32)
+        return most_probable(self.shares(shard))
 
-    def shares(self, shard: Placed) -> Float64Array:
+    def shares(self, shard: Placed) -> Any:
         """Averaged responsibilities, shape (n, K)."""
         own = self.model.responsibilities(shard.rows) if self.hood.needs_own else None
         return self.hood.average(self.known, shard.number, shard.index, own)
@@ -146,9 +147,11 @@ class SmoothedLabeller:
     def moments(self, shard: Placed) -> ComponentMoments:
         """Second pass: moments about the centre, weighted by averaged responsibilities."""
         shares, (k, t) = self.shares(shard), self.model.parameters.means.shape
-        moments, first = ComponentMoments.empty(k, t, full=self.model.full), 0
-        for rows in centred_rows(shard.rows, self.model.centre):
-            part = shares[first : first + len(rows)]
-            moments = moments.merge(ComponentMoments.of_block(rows, part, full=self.model.full))
-            first += len(rows)
+        moments = ComponentMoments.empty(k, t, full=self.model.full)
+
+        def on_rows(rows: Any, part: slice) -> ComponentMoments:
+            return home(ComponentMoments.of_block(rows, shares[part, :], full=self.model.full))
+
+        for part in over_rows(shard.rows, self.model.centre, on_rows):
+            moments = moments.merge(part)
         return moments

@@ -21,6 +21,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from xtec.core import grouped
+from xtec.core.arrays import home, is_host, like, namespace, some_rows
 from xtec.core.chunking import Block, rim
 from xtec.core.compiled import compiled_sums
 from xtec.core.types import Float64Array
@@ -34,9 +36,12 @@ Boxes = Sequence[Sequence[Block]]
 
 
 class Neighbourhood(Protocol):
-    """Neighbours on a grid. Shards tell what others need to know, and average with what all have told."""
+    """Neighbours on a grid. Shards tell what others need to know, and average with what all have told.
 
-    def tell(self, number: int, index: NDArray[np.int64], shares: Float64Array) -> Any:
+    A shard's arrays may be of any library; what all have told is of NumPy's.
+    """
+
+    def tell(self, number: int, index: Any, shares: Any) -> Any:
         """What other shards need to know of the responsibilities (n, K) in one shard."""
 
     def gather(self, told: Iterable[Any]) -> Any:
@@ -46,9 +51,7 @@ class Neighbourhood(Protocol):
     def needs_own(self) -> bool:
         """Whether a shard needs its own responsibilities to average them, besides what is known of all."""
 
-    def average(
-        self, known: Any, number: int, index: NDArray[np.int64], shares: Float64Array | None
-    ) -> Float64Array:
+    def average(self, known: Any, number: int, index: Any, shares: Any) -> Any:
         """Averaged responsibilities of a shard's voxels, shape (n, K); their rows add up to one."""
 
 
@@ -111,11 +114,9 @@ class _Near:
     repeats: int
     needs_own: ClassVar[bool] = True
 
-    def tell(
-        self, number: int, index: NDArray[np.int64], shares: Float64Array
-    ) -> tuple[NDArray[np.int64], Float64Array]:
-        outer = rim(index, self.shape, self.boxes[number], self.repeats * self.kernel.reach)
-        return index[outer], shares[outer]
+    def tell(self, number: int, index: Any, shares: Any) -> tuple[Any, Any]:
+        outer = rim(home(index), self.shape, self.boxes[number], self.repeats * self.kernel.reach)
+        return some_rows(index, outer), some_rows(shares, outer)
 
     def gather(
         self, told: Iterable[tuple[NDArray[np.int64], Float64Array]]
@@ -126,28 +127,29 @@ class _Near:
         return index[order], np.concatenate(shares)[order]
 
     def average(
-        self,
-        known: tuple[NDArray[np.int64], Float64Array],
-        number: int,
-        index: NDArray[np.int64],
-        shares: Float64Array | None,
-    ) -> Float64Array:
-        assert shares is not None
+        self, known: tuple[NDArray[np.int64], Float64Array], number: int, index: Any, shares: Any
+    ) -> Any:
         if index.size == 0:
             return shares
-        theirs = self._near(known[0], index)
-        everyone = np.concatenate([index, known[0][theirs]])
-        order = np.argsort(everyone, kind="stable")
-        together = np.concatenate([shares, known[1][theirs]])[order]
+        xp, theirs = namespace(shares), self._near(known[0], home(index))
+        everyone = xp.concat([index, like(known[0][theirs], index)])
+        order = xp.argsort(everyone, stable=True)
+        everyone = xp.take(everyone, order)
+        together = xp.take(xp.concat([shares, like(known[1][theirs], shares)]), order, axis=0)
+        for _ in range(self.repeats):
+            sums = self._sums(everyone, together)
+            together = sums[:, :-1] / sums[:, -1:]
+        return xp.take(together, xp.searchsorted(everyone, index), axis=0)
+
+    def _sums(self, index: Any, shares: Any) -> Any:
+        """Weighted sums (n, K+1) over the neighbours of each voxel, of their shares and of the weights."""
         solid = (1,) * (3 - len(self.shape)) + self.shape
         offsets, weights = self.kernel.rows(solid)
-        for _ in range(self.repeats):
-            sums = np.zeros((len(order), shares.shape[1] + 1))
-            _add_neighbours(everyone[order], np.array(solid), offsets, weights, together, sums)
-            together = sums[:, :-1] / sums[:, -1:]
-        averaged = np.empty_like(together)
-        averaged[order] = together
-        return averaged[: index.size]
+        if not is_host(shares):
+            return _summed_neighbours(index, solid, offsets, weights, shares)
+        sums = np.zeros((len(index), shares.shape[1] + 1))
+        _add_neighbours(index, np.array(solid), offsets, weights, shares, sums)
+        return sums
 
     def _near(self, known: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Voxels of others that may lie within reach of one's own."""
@@ -159,6 +161,35 @@ class _Near:
         near = (known >= index[0] - margin) & (known <= index[-1] + margin)
         place = np.minimum(np.searchsorted(index, known), index.size - 1)
         return np.asarray(near & (index[place] != known))
+
+
+def _summed_neighbours(
+    index: Any, shape: Sequence[int], offsets: NDArray[np.int64], weights: Float64Array, shares: Any
+) -> Any:
+    """As `_add_neighbours`, in any array library: a search for each offset of the kernel."""
+    xp, middle = namespace(shares), weights.shape[1] // 2
+    place, strides = _spaced(index, shape, middle)
+    ones = xp.ones((place.size, 1), dtype=shares.dtype, device=shares.device)
+    added = xp.concat([shares, ones], axis=1)
+    sums = xp.zeros_like(added)
+    for row, along in np.argwhere(weights):
+        wanted = place + int(np.dot((*offsets[row, :2], along - middle), strides))
+        found = xp.minimum(xp.searchsorted(place, wanted), place.size - 1)
+        weight = float(weights[row, along]) * xp.astype(xp.take(place, found) == wanted, shares.dtype)
+        sums += weight[:, None] * xp.take(added, found, axis=0)
+    return sums
+
+
+def _spaced(index: Any, shape: Sequence[int], gap: int) -> tuple[Any, list[int]]:
+    """Flat index in a grid with empty voxels after each row and plane, and the strides of that grid.
+
+    No step of up to so many voxels along each axis leads from an edge of the grid to the other side.
+    """
+    strides = [math.prod(size + gap for size in shape[axis + 1 :]) for axis in range(len(shape))]
+    place = namespace(index).zeros_like(index)
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        place, index = place + index % size * stride, index // size
+    return place, strides
 
 
 @compiled_sums
@@ -206,18 +237,21 @@ class _Folded:
     repeats: int
     needs_own: ClassVar[bool] = False
 
-    def _place(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _place(self, index: Any) -> Any:
         """Flat index within the zone."""
-        place = np.zeros_like(index)
+        place = namespace(index).zeros_like(index)
         period = self.kernel.period
         for axis, size in enumerate(self.shape):
             along = index // math.prod(self.shape[axis + 1 :]) % size
             place += along % period[axis] * math.prod(period[axis + 1 :])
         return place
 
-    def tell(self, number: int, index: NDArray[np.int64], shares: Float64Array) -> Float64Array:
-        sums = np.zeros((math.prod(self.kernel.period), shares.shape[1] + 1))
-        _add_to_places(self._place(index), shares, sums)
+    def tell(self, number: int, index: Any, shares: Any) -> Any:
+        place, n_places = self._place(index), math.prod(self.kernel.period)
+        if not is_host(shares):
+            return _summed_places(place, shares, n_places)
+        sums = np.zeros((n_places, shares.shape[1] + 1))
+        _add_to_places(place, shares, sums)
         return sums
 
     def gather(self, told: Iterable[Float64Array]) -> Float64Array:
@@ -233,10 +267,15 @@ class _Folded:
             sums = np.concatenate([shares * count, count], axis=1)
         return shares
 
-    def average(
-        self, known: Float64Array, number: int, index: NDArray[np.int64], shares: Float64Array | None
-    ) -> Float64Array:
-        return np.take(known, self._place(index), axis=0)
+    def average(self, known: Float64Array, number: int, index: Any, shares: Any) -> Any:
+        return namespace(index).take(like(known, index), self._place(index), axis=0)
+
+
+def _summed_places(place: Any, shares: Any, n_places: int) -> Any:
+    """As `_add_to_places`, in any array library."""
+    xp = namespace(shares)
+    columns = [grouped.sums(shares[:, k], place, n_places) for k in range(shares.shape[1])]
+    return xp.stack([*columns, xp.astype(grouped.counts(place, n_places), xp.float64)], axis=1)
 
 
 @compiled_sums

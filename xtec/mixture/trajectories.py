@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core import parallel
-from xtec.core.backend import namespace
+from xtec.core.arrays import home, is_host, library_of, like, namespace, numpy_dtype, some_rows
+from xtec.core.backend import device_of
+from xtec.core.device import halving
 from xtec.core.errors import DegenerateMixtureError
 from xtec.core.shards import PartOf, Shards
 from xtec.core.types import Float64Array, FloatArray, Rescale
@@ -30,6 +32,9 @@ RELATIVE_FLOOR = 1e-6
 
 _ROWS = 8192
 """Rows converted to float64 at a time."""
+
+_ELSEWHERE_BYTES = 2**26
+"""The same on other devices, in bytes: enough to fill a card, and little of its memory."""
 
 _PIECES = 4
 """An array in memory is cut into a multiple of so many pieces, for threads to share."""
@@ -60,8 +65,8 @@ class Trajectories:
     mean, variance : array, shape (T,), float64
     dtype : dtype
         Precision of sums over diagonal components.
-    compiled : bool
-        Whether all are NumPy arrays.
+    library : str
+        Of the arrays, ``numpy`` or ``cupy`` for instance; empty where they differ.
     """
 
     def __init__(self, data: Blocks, noise: Rescale | None = None) -> None:
@@ -72,7 +77,8 @@ class Trajectories:
         self._keys = [one.key for one in surveys]
         self.n_features = surveys[0].moments.mean.shape[1]
         self.dtype = precision(np.result_type(*(one.dtype for one in surveys)))
-        self.compiled = all(one.compiled for one in surveys)
+        libraries = {one.library for one in surveys}
+        self.library = libraries.pop() if len(libraries) == 1 else ""
         moments = ComponentMoments.empty(1, self.n_features, full=False)
         for one in surveys:
             moments = moments.merge(one.moments)
@@ -130,7 +136,7 @@ class Trajectories:
         return part
 
     def sample(self, rng: np.random.Generator, size: int) -> Trajectories:
-        """Some of the trajectories, without repetition, in their order; not all of them the same.
+        """Some of the trajectories as NumPy arrays, without repetition, in their order; not all the same.
 
         Which ones depends on the generator and the order of all trajectories, not on how they are split.
         """
@@ -168,11 +174,23 @@ def as_shards(data: Blocks) -> Shards[Any]:
     return _Pieces(data if isinstance(data, list | tuple) else [data])
 
 
-def centred_rows(block: Any, centre: Float64Array) -> Iterator[Any]:
-    """Rows in float64 with a centre subtracted, a few thousand at a time, in the block's own namespace."""
-    xp = namespace(block)
-    for start in range(0, len(block), _ROWS):
-        yield xp.asarray(block[start : start + _ROWS], dtype=xp.float64) - xp.asarray(centre)
+def over_rows(block: Any, centre: Float64Array, work: Callable[[Any, slice], Outcome]) -> Iterator[Outcome]:
+    """Work on some rows of a block at a time, in float64 with a centre subtracted, in its own library.
+
+    Parameters
+    ----------
+    block : array, shape (n, T)
+    centre : array, shape (T,)
+    work : callable
+        Is given the rows, and which of the block they are.
+    """
+    xp, middle = namespace(block), like(centre, block)
+
+    def on_part(part: slice) -> Outcome:
+        return work(xp.astype(some_rows(block, part), xp.float64) - middle, part)
+
+    n, t = block.shape
+    return halving(device_of(block), n, on_part, _ROWS if is_host(block) else _ELSEWHERE_BYTES // (8 * t))
 
 
 class _Pieces:
@@ -189,14 +207,14 @@ class _Pieces:
     def map(self, function: Callable[[Any], Outcome]) -> Iterator[Outcome]:
         """Apply a function to every piece; outcomes in order."""
         if self._pool is None:
-            return map(function, self._pieces)
+            return (home(function(piece)) for piece in self._pieces)
         outcomes: dict[int, Outcome] = {}
         numbers = iter(range(len(self._pieces)))
 
         def work() -> None:
             """Take the next piece as long as there is one: cheaper than handing out each."""
             for number in numbers:
-                outcomes[number] = function(self._pieces[number])
+                outcomes[number] = home(function(self._pieces[number]))
 
         for job in [self._pool.submit(work) for _ in range(self._n_threads)]:
             job.result()
@@ -204,7 +222,7 @@ class _Pieces:
 
     def derive(self, function: Callable[[Any], Any]) -> _Pieces:
         """Make every piece into another."""
-        return _Pieces(list(self.map(function)))
+        return _Pieces([function(piece) for piece in self._pieces])
 
     def some(self, numbers: Sequence[int]) -> _Pieces:
         """A few of them, to map over."""
@@ -226,7 +244,7 @@ def _deal(sizes: NDArray[np.intp], n: int) -> list[list[int]]:
 
 
 def _cut(array: Any) -> list[Any]:
-    n = len(array)
+    n = len(array) if is_host(rows_of(array)) else 0
     if n < 2 * _PIECE:
         return [array]
     count = _PIECES * -(-n // (_PIECES * _PIECE))
@@ -240,7 +258,7 @@ class _Survey:
 
     n: int
     dtype: Any
-    compiled: bool
+    library: str
     moments: ComponentMoments
     key: bytes
 
@@ -248,21 +266,27 @@ class _Survey:
 def _survey(block: Any) -> _Survey:
     block = rows_of(block)
     n, n_features = block.shape
-    compiled = isinstance(block, np.ndarray)
-    if compiled and n:
-        return _Survey(n, block.dtype, compiled, moments_of_all(block), _key(block))
-    xp = namespace(block)
-    moments = ComponentMoments.empty(1, n_features, full=False)
-    for rows in centred_rows(block, np.zeros(n_features)):
-        mean = xp.mean(rows, axis=0)
-        scatter = xp.sum((rows - mean) ** 2, axis=0)
-        moments = moments.merge(ComponentMoments(np.array([float(len(rows))]), mean[None], scatter[None]))
-    return _Survey(n, block.dtype, compiled, moments, _key(block))
+    if is_host(block) and n:
+        moments = moments_of_all(block)
+    else:
+        moments = ComponentMoments.empty(1, n_features, full=False)
+        for part in over_rows(block, np.zeros(n_features), _as_one):
+            moments = moments.merge(part)
+    return _Survey(n, numpy_dtype(block), library_of(block), moments, _key(block))
+
+
+def _as_one(rows: Any, part: slice) -> ComponentMoments:
+    """Moments of some rows as one component."""
+    xp = namespace(rows)
+    mean = xp.mean(rows, axis=0)
+    scatter = home(xp.sum((rows - mean) ** 2, axis=0))
+    return ComponentMoments(np.array([float(part.stop - part.start)]), home(mean)[None], scatter[None])
 
 
 def _key(block: Any) -> bytes:
-    few = np.ascontiguousarray(rows_of(block)[:: max(1, len(block) // 64)])
-    return hashlib.blake2b(few.tobytes(), key=len(block).to_bytes(8, "big"), digest_size=16).digest()
+    rows = rows_of(block)
+    few = np.ascontiguousarray(home(some_rows(rows, slice(None, None, max(1, rows.shape[0] // 64)))))
+    return hashlib.blake2b(few.tobytes(), key=rows.shape[0].to_bytes(8, "big"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -272,7 +296,8 @@ class _Choice:
     rows: dict[bytes, NDArray[np.intp]]
 
     def __call__(self, block: Any) -> Any:
-        return block[self.rows[_key(block)]]
+        rows = self.rows[_key(block)]
+        return block[rows] if isinstance(block, Noisy) else some_rows(block, rows)
 
 
 @dataclass(frozen=True)
@@ -283,8 +308,10 @@ class _Share:
     of: int
 
     def __call__(self, block: Any) -> Any:
-        return block[len(block) * self.number // self.of : len(block) * (self.number + 1) // self.of]
+        n = rows_of(block).shape[0]
+        part = slice(n * self.number // self.of, n * (self.number + 1) // self.of)
+        return block[part] if isinstance(block, Noisy) else some_rows(block, part)
 
 
 def _as_float64(block: Any) -> Float64Array:
-    return np.asarray(rows_of(block), dtype=np.float64)
+    return np.asarray(home(rows_of(block)), dtype=np.float64)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import home, is_host, namespace, some_rows
 from xtec.core.axes import Axis
+from xtec.core.backend import device_of
 from xtec.core.compiled import compiled
+from xtec.core.device import halving
 from xtec.core.types import ClusterCurves, Float64Array, FloatArray
+
+_BYTES = 2**26
+"""Trajectories that are converted to float64 at a time on other devices."""
 
 _LANES = 4
 """Sums side by side, which need not wait for each other where neighbours share a label."""
@@ -39,23 +46,39 @@ class ClusterMoments:
         return cls(np.zeros(n_clusters), nothing, nothing)
 
     @classmethod
-    def of(cls, trajectories: FloatArray, label: NDArray[np.int16], n_clusters: int) -> ClusterMoments:
+    def of(cls, trajectories: Any, label: Any, n_clusters: int) -> ClusterMoments:
         """Moments of labelled trajectories.
 
         Parameters
         ----------
         trajectories : array, shape (n, T)
+            Of any array library, as the labels.
         label : array, shape (n,)
             Cluster number 1..K of each; 0 for none.
         n_clusters : int
             K.
         """
+        if not is_host(trajectories):
+            return cls.plain(trajectories, label, n_clusters)
         size = np.bincount(label, minlength=n_clusters + 1)[1:].astype(np.float64)
         near, first, second = np.zeros((3, trajectories.shape[1], n_clusters + 1))
         _group(trajectories.T, label, near, first, second)
         step = first.T[1:] / np.maximum(size, 1.0)[:, None]
         squares = np.maximum(second.T[1:] - size[:, None] * step**2, 0.0)
         return cls(size, near.T[1:] + step, squares)
+
+    @classmethod
+    def plain(cls, trajectories: Any, label: Any, n_clusters: int) -> ClusterMoments:
+        """As `of`, in any array library, some trajectories at a time."""
+        n, t = trajectories.shape
+
+        def work(part: slice) -> ClusterMoments:
+            return _moments(some_rows(trajectories, part), label[part], n_clusters)
+
+        moments = cls.empty(n_clusters, t)
+        for one in halving(device_of(trajectories), n, work, _BYTES // (8 * t)):
+            moments = moments.merge(one)
+        return moments
 
     def merge(self, other: ClusterMoments) -> ClusterMoments:
         """Of both sets of trajectories (Chan, Golub & LeVeque 1983)."""
@@ -69,6 +92,17 @@ class ClusterMoments:
         """Mean and standard deviation, each (K, T); NaN for empty clusters."""
         size = np.where(self.size > 0, self.size, np.nan)[:, None]
         return self.mean + 0 * size, np.sqrt(self.squares / size)
+
+
+def _moments(trajectories: Any, label: Any, n_clusters: int) -> ClusterMoments:
+    """Moments about the mean of each cluster, in two passes."""
+    xp = namespace(trajectories)
+    numbers = xp.arange(1, n_clusters + 1, dtype=label.dtype, device=label.device)
+    member = xp.astype(label[None, :] == numbers[:, None], xp.float64)
+    rows, size = xp.astype(trajectories, xp.float64), xp.sum(member, axis=1)
+    mean = (member @ rows) / xp.where(size > 0, size, xp.ones_like(size))[:, None]
+    squares = xp.stack([member[k, :] @ (rows - mean[k, :]) ** 2 for k in range(n_clusters)])
+    return home(ClusterMoments(size, mean, squares))
 
 
 @compiled

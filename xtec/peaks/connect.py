@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import is_host, namespace
 from xtec.core.compiled import compiled
+from xtec.core.grouped import minima
 
 
-def connect(
-    index: NDArray[np.int64], shape: Sequence[int], course: NDArray[np.int8] | None = None
-) -> NDArray[np.int32]:
+def connect(index: Any, shape: Sequence[int], course: Any = None) -> Any:
     """Label connected components of a sparse set of voxels, diagonals included.
 
     Two voxels are neighbours if no coordinate differs by more than one: 2, 8 or 26 neighbours in one, two or
@@ -24,7 +25,7 @@ def connect(
     Parameters
     ----------
     index : array, shape (n,), int64, rising
-        Flat C-order indices of the voxels.
+        Flat C-order indices of the voxels, in any array library.
     shape : sequence of int
         Shape of the grid.
     course : array, shape (n,), int8, optional
@@ -35,6 +36,8 @@ def connect(
     array, shape (n,), int32
         Number of each voxel's peak, 0..P-1, in the order of the peaks' first voxels.
     """
+    if not is_host(index):
+        return _connected(padded(index, shape), course, half_of_the_neighbours(shape))
     each_its_own = np.arange(index.size, dtype=np.int32)
     course = np.zeros(index.size, np.int8) if course is None else course
     return _groups(padded(index, shape), each_its_own, course, _row_steps(shape), index.size)
@@ -72,12 +75,13 @@ def join(
     return _groups(padded(index[order], shape), owner, course[order], _row_steps(shape), n_components)
 
 
-def padded(index: NDArray[np.int64], shape: Sequence[int]) -> NDArray[np.int64]:
+def padded(index: Any, shape: Sequence[int]) -> Any:
     """Flat index in a grid with one more, empty voxel after each row, each plane of rows, and so on.
 
     A step over the edge of the grid ends in an empty voxel there, never at the other side of the grid.
     """
-    place: NDArray[np.int64] = np.array(index, dtype=np.int64)
+    xp = namespace(index)
+    place = xp.astype(index, xp.int64)
     for axis in range(1, len(shape)):
         place += index // math.prod(shape[axis:]) * padded_stride(shape, axis)
     return place
@@ -100,6 +104,62 @@ def _row_steps(shape: Sequence[int]) -> NDArray[np.int64]:
     strides = [padded_stride(shape, axis) for axis in range(len(shape) - 1)]
     steps = [sum(step) for step in itertools.product(*((-stride, 0, stride) for stride in strides))]
     return np.array(steps[len(steps) // 2 + 1 :], dtype=np.int64)
+
+
+def _connected(place: Any, course: Any, steps: Sequence[int]) -> Any:
+    """Components of voxels at rising places of the padded grid, in any array library."""
+    xp = namespace(place)
+    root = xp.arange(place.size, dtype=xp.int32, device=place.device)
+    for step in steps if place.size else ():
+        root = _united(root, *_pairs(place, course, step))
+    is_first = root == xp.arange(place.size, dtype=xp.int32, device=place.device)
+    number = xp.cumulative_sum(xp.astype(is_first, xp.int32), dtype=xp.int32) - 1
+    return xp.take(number, root)
+
+
+def _pairs(place: Any, course: Any, step: int) -> tuple[Any, Any]:
+    """Which voxels have a neighbour of their peak at a step, and which are these."""
+    xp, wanted = namespace(place), place + step
+    found = xp.minimum(xp.searchsorted(place, wanted), place.size - 1)
+    near = xp.take(place, found) == wanted
+    if course is not None:
+        near = near & (xp.take(course, found) * course >= 0)
+    one = xp.nonzero(near)[0]
+    return one, xp.take(found, one)
+
+
+def _united(root: Any, one: Any, other: Any) -> Any:
+    """The root of each item, the smallest of its tree, where trees are joined by pairs of items.
+
+    Each round hangs every root that has a smaller one beside it under the smallest of these. A root that has
+    none and gets nothing hung under itself has one in the next round, for its neighbours went to smaller
+    ones: two rounds at least halve the trees that are not done.
+    """
+    xp = namespace(root)
+    one, other = _apart(root, one, other)
+    while one.size:
+        least = minima(xp.minimum(one, other), xp.maximum(one, other), root.size, root.size)
+        root = _flat(xp.minimum(root, least))
+        one, other = _apart(root, one, other)
+    return root
+
+
+def _apart(root: Any, one: Any, other: Any) -> tuple[Any, Any]:
+    """The roots of those pairs that are not of one tree."""
+    xp = namespace(root)
+    one, other = xp.take(root, one), xp.take(root, other)
+    apart = xp.nonzero(one != other)[0]
+    return xp.take(one, apart), xp.take(other, apart)
+
+
+def _flat(parent: Any) -> Any:
+    """The root of each item, found by jumps that double."""
+    xp = namespace(parent)
+    while True:
+        above = xp.take(parent, parent)
+        if xp.all(above == parent):
+            return parent
+        parent = above
 
 
 @compiled

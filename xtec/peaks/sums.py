@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core import grouped
+from xtec.core.arrays import is_host, like, namespace
 from xtec.core.compiled import compiled
 from xtec.core.types import Float64Array, FloatArray
+
+_LAST = int(np.iinfo(np.int64).max)
+"""After the index of any voxel."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,8 @@ class PeakSums:
     moment: Float64Array
 
     @classmethod
-    def of(
-        cls,
-        index: NDArray[np.int64],
-        intensity: FloatArray,
-        label: NDArray[np.int32],
-        axes_values: Sequence[Float64Array],
-    ) -> PeakSums:
-        """Sum over the voxels of one shard.
+    def of(cls, index: Any, intensity: Any, label: Any, axes_values: Sequence[Float64Array]) -> PeakSums:
+        """Sum over the voxels of one shard, in any array library.
 
         Parameters
         ----------
@@ -58,6 +58,8 @@ class PeakSums:
         axes_values : sequence of array
             Coordinates along each axis of the grid, slowest first; their lengths are the grid's shape.
         """
+        if not is_host(intensity):
+            return cls._elsewhere(index, intensity, label, axes_values)
         n_peaks = int(label.max(initial=-1)) + 1
         intensity = np.asfortranarray(intensity)
         total, maximum = _trajectories(intensity, intensity, label, n_peaks)
@@ -69,6 +71,25 @@ class PeakSums:
             total=total,
             maximum=maximum,
             moment=_columns(moments, label, n_peaks),
+        )
+
+    @classmethod
+    def _elsewhere(
+        cls, index: Any, intensity: Any, label: Any, axes_values: Sequence[Float64Array]
+    ) -> PeakSums:
+        """As `of`, without compiled loops."""
+        xp = namespace(intensity)
+        n_peaks = int(xp.max(label)) + 1 if label.size else 0
+        columns = [intensity[:, t] for t in range(intensity.shape[1])]
+        largest = [grouped.maxima(column, label, n_peaks, -math.inf) for column in columns]
+        weight = xp.sum(intensity, axis=1, dtype=xp.float64) / len(columns)
+        moments = [weight * along for along in positions(index, axes_values)]
+        return cls(
+            first=grouped.minima(index, label, n_peaks, _LAST),
+            size=grouped.counts(label, n_peaks),
+            total=xp.stack([grouped.sums(column, label, n_peaks) for column in columns], axis=1),
+            maximum=xp.astype(xp.stack(largest, axis=1), xp.float64),
+            moment=xp.stack([grouped.sums(moment, label, n_peaks) for moment in moments], axis=1),
         )
 
     @classmethod
@@ -150,16 +171,17 @@ def average_peaks(trajectories: FloatArray, peak: NDArray[np.int32]) -> Float64A
 
 
 def _least(index: NDArray[np.int64], group: NDArray[np.int32], n_groups: int) -> NDArray[np.int64]:
-    least = np.full(n_groups, np.iinfo(np.int64).max)
+    least = np.full(n_groups, _LAST)
     np.minimum.at(least, group, index)
     return least
 
 
-def positions(index: NDArray[np.int64], axes_values: Sequence[Float64Array]) -> Iterator[Float64Array]:
+def positions(index: Any, axes_values: Sequence[Float64Array]) -> Iterator[Any]:
     """Coordinates of voxels, shape (n,), one axis of the grid after the other, slowest first."""
+    xp = namespace(index)
     for axis, values in enumerate(axes_values):
         stride = math.prod(map(len, axes_values[axis + 1 :]))
-        yield values[index // stride % len(values)]
+        yield xp.take(like(values, index), index // stride % len(values))
 
 
 def _columns(columns: Iterable[Float64Array], group: NDArray[np.int32], n_groups: int) -> Float64Array:

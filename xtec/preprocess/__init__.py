@@ -3,7 +3,7 @@
 from xtec.preprocess.background import find_threshold, parse_threshold
 from xtec.preprocess.counting import CountScale, noise_of_rescaled
 from xtec.preprocess.masking import MaskRules, usable_voxels
-from xtec.preprocess.rescaling import Rescaled, rescale, varying
+from xtec.preprocess.rescaling import Rescaled, mean_over_scan, rescale, std_over_scan, varying
 from xtec.preprocess.significance import Cells, Judged, Tally, chi_square, find_significance
 from xtec.preprocess.statistics import VoxelSums
 from xtec.preprocess.variation import n_waves, split_variation, waves
@@ -19,11 +19,13 @@ __all__ = [
     "chi_square",
     "find_significance",
     "find_threshold",
+    "mean_over_scan",
     "n_waves",
     "noise_of_rescaled",
     "parse_threshold",
     "rescale",
     "split_variation",
+    "std_over_scan",
     "usable_voxels",
     "varying",
     "waves",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaincinv
 
+from xtec.core.arrays import home, like
 from xtec.core.errors import InputError
 from xtec.core.types import Float64Array, FloatArray, Rescale, Significance
 from xtec.preprocess.rescaling import Rescaled
@@ -98,10 +99,12 @@ def noise_of_rescaled(
     array, shape (n,), float32
         Of trajectories that are not rescaled: for a unit of intensity.
     """
+    here = home(mean)
     if rescaled.how is Rescale.NONE:
-        relative = np.ones_like(mean)
+        relative = np.ones_like(here)
     elif rescaled.how is Rescale.ZSCORE:
-        relative = mean / rescaled.scale.astype(np.float64) ** 2
+        relative = here / home(rescaled.scale).astype(np.float64) ** 2
     else:
-        relative = 1 / mean
-    return np.asarray(scale(mean) * relative / size, dtype=np.float32)
+        relative = 1 / here
+    noise: FloatArray = like(np.asarray(scale(here) * relative / size, dtype=np.float32), mean)
+    return noise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import namespace
 from xtec.core.types import VoxelCounts
 from xtec.preprocess.statistics import VoxelSums
 
@@ -40,8 +41,7 @@ def usable_voxels(sums: VoxelSums, rules: MaskRules) -> tuple[NDArray[np.bool_],
     counts : VoxelCounts
         With ``n_kept`` zero: nothing is kept before the threshold.
     """
-    finite = sums.finite
-    mean = sums.mean
+    xp, finite, mean = namespace(sums.total), sums.finite, sums.mean
     if rules.positive_mean:
         occupied = mean > 0
     else:
@@ -49,11 +49,11 @@ def usable_voxels(sums: VoxelSums, rules: MaskRules) -> tuple[NDArray[np.bool_],
     usable = finite & occupied
     counts = VoxelCounts(
         n_total=finite.size,
-        n_nan=int(np.count_nonzero(~finite)),
-        n_empty=int(np.count_nonzero(finite & ~occupied)),
+        n_nan=int(xp.count_nonzero(~finite)),
+        n_empty=int(xp.count_nonzero(finite & ~occupied)),
     )
     if rules.positive_everywhere or rules.nowhere_negative:
         positive = sums.minimum > 0 if rules.positive_everywhere else sums.minimum >= 0
-        counts = replace(counts, n_nonpositive=int(np.count_nonzero(usable & ~positive)))
-        usable &= positive
+        counts = replace(counts, n_nonpositive=int(xp.count_nonzero(usable & ~positive)))
+        usable = usable & positive
     return usable, counts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import is_host, namespace
 from xtec.core.errors import InputError
 from xtec.core.types import FloatArray, Rescale
 
@@ -36,8 +37,9 @@ class Rescaled(Generic[Real]):
         if self.how is Rescale.NONE:
             return self.rows
         if self.how is Rescale.LOG_MEAN:
-            return np.asarray(np.exp(self.rows + self.offset[:, None]))
-        return np.asarray(self.rows * self.scale[:, None] + self.offset[:, None])
+            xp = namespace(self.rows)
+            return cast(NDArray[Real], xp.exp(self.rows + self.offset[:, None]))
+        return self.rows * self.scale[:, None] + self.offset[:, None]
 
 
 def rescale(trajectories: NDArray[Real], how: Rescale) -> Rescaled[Real]:
@@ -46,7 +48,7 @@ def rescale(trajectories: NDArray[Real], how: Rescale) -> Rescaled[Real]:
     Parameters
     ----------
     trajectories : array, shape (n, T)
-        Intensities in counts, or any linear unit.
+        Intensities in counts, or any linear unit; of any array library.
     how : Rescale
         ``mean``: I/mean - 1; ``zscore``: (I - mean)/std; ``log-mean``: ln I - mean(ln I); ``none``.
 
@@ -65,25 +67,40 @@ def rescale(trajectories: NDArray[Real], how: Rescale) -> Rescaled[Real]:
     ----------
     Venderley et al., PNAS 119, e2109665119 (2022).
     """
-    dtype = trajectories.dtype
+    xp, dtype = namespace(trajectories), trajectories.dtype
+    one = xp.ones(trajectories.shape[0], dtype=dtype, device=trajectories.device)
     if how is Rescale.NONE:
-        one = np.ones(len(trajectories), dtype)
-        return Rescaled(trajectories, one, np.zeros_like(one), how)
+        return Rescaled(trajectories, one, xp.zeros_like(one), how)
     if how is Rescale.LOG_MEAN:
-        _require(bool((trajectories > 0).all()), "log-mean rescaling needs intensities above zero", how)
-        logs = np.log(trajectories, dtype=np.float64)
-        offset = logs.mean(axis=1)
-        rows = (logs - offset[:, None]).astype(dtype)
-        return Rescaled(rows, np.ones_like(rows, shape=len(rows)), offset.astype(dtype), how)
-    offset = trajectories.mean(axis=1, dtype=np.float64)
+        positive = bool(xp.all(trajectories > 0))
+        _require(positive, "log-mean rescaling needs intensities above zero", how)
+        logs = xp.log(xp.astype(trajectories, xp.float64))
+        offset = xp.mean(logs, axis=1)
+        return Rescaled(xp.astype(logs.T - offset, dtype).T, one, xp.astype(offset, dtype), how)
+    offset = mean_over_scan(trajectories)
     if how is Rescale.MEAN:
-        _require(bool((offset > 0).all()), "rescaling by the mean needs mean intensities above zero", how)
+        positive = bool(xp.all(offset > 0))
+        _require(positive, "rescaling by the mean needs mean intensities above zero", how)
         scale = offset
     else:
-        scale = trajectories.std(axis=1, dtype=np.float64)
-        _require(bool((scale > 0).all()), "z-score rescaling needs trajectories that vary", how)
-    rows = ((trajectories - offset[:, None]) / scale[:, None]).astype(dtype)
-    return Rescaled(rows, scale.astype(dtype), offset.astype(dtype), how)
+        scale = std_over_scan(trajectories)
+        _require(bool(xp.all(scale > 0)), "z-score rescaling needs trajectories that vary", how)
+    rows = xp.astype((trajectories.T - offset) / scale, dtype).T
+    return Rescaled(rows, xp.astype(scale, dtype), xp.astype(offset, dtype), how)
+
+
+def mean_over_scan(trajectories: Any) -> Any:
+    """Mean of each trajectory, shape (n,), float64, of any array library."""
+    xp = namespace(trajectories)
+    return xp.sum(trajectories, axis=1, dtype=xp.float64) / trajectories.shape[1]
+
+
+def std_over_scan(trajectories: Any) -> Any:
+    """Standard deviation of each trajectory over temperature, shape (n,), float64."""
+    if is_host(trajectories):
+        return trajectories.std(axis=1, dtype=np.float64)
+    xp = namespace(trajectories)
+    return xp.std(xp.astype(trajectories, xp.float64), axis=1)
 
 
 def _require(holds: bool, what: str, how: Rescale) -> None:
@@ -94,4 +111,4 @@ def _require(holds: bool, what: str, how: Rescale) -> None:
 
 def varying(trajectories: FloatArray, min_std: float) -> NDArray[np.bool_]:
     """Trajectories whose standard deviation over temperature is at least `min_std`; shape (n,)."""
-    return np.asarray(trajectories.std(axis=1, dtype=np.float64) >= min_std)
+    return cast(NDArray[np.bool_], std_over_scan(trajectories) >= min_std)

@@ -12,11 +12,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc, gammaincinv
 
+from xtec.core import grouped
+from xtec.core.arrays import home, is_host, like, namespace
 from xtec.core.chunking import Block
 from xtec.core.compiled import compiled
 from xtec.core.shards import Shards
@@ -96,8 +99,13 @@ class Tally:
 
     def add(self, log_mean: Float64Array, rough: NDArray[np.float32], cell: NDArray[np.uint8]) -> None:
         """Count voxels by ln mean, variance over mean from one temperature to the next, and cell."""
+        xp = namespace(rough)
         with np.errstate(divide="ignore"):
-            _count(log_mean, np.log(rough), cell, self.table)
+            log_rough = xp.log(rough)
+        if is_host(rough):
+            _count(log_mean, log_rough, cell, self.table)
+        else:
+            self.table += home(plain_table(log_mean, log_rough, cell))
 
     def filled(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Bins that have any, and how many: what is sent or stored."""
@@ -107,6 +115,21 @@ class Tally:
     def take(self, bins: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
         """Add what another had filled."""
         self.table.reshape(-1)[bins] += counts
+
+
+def plain_table(log_mean: Any, log_rough: Any, cell: Any) -> Any:
+    """What `_count` adds, in any array library."""
+    xp = namespace(log_rough)
+
+    def bins(values: Any, step: float, limit: int) -> Any:
+        scaled = xp.clip(xp.astype(values, xp.float64) / step + limit, 0.0, 2 * limit - 1.0)
+        return xp.astype(scaled, xp.int64)
+
+    value, bright = bins(log_rough, _STEP, _LIMIT), bins(log_mean, _MEAN_STEP, _MEAN_LIMIT)
+    rows = (xp.astype(cell, xp.int64), 256 + bright)
+    n_rows, n_columns = 256 + 2 * _MEAN_LIMIT, 2 * _LIMIT
+    counts = grouped.counts(xp.concat([row * n_columns + value for row in rows]), n_rows * n_columns)
+    return xp.reshape(counts, (n_rows, n_columns))
 
 
 @compiled
@@ -188,16 +211,19 @@ def chi_square(
     found: Significance, log_mean: Float64Array, smooth: NDArray[np.float32], cell: NDArray[np.uint8]
 ) -> Float64Array:
     """Chi-square of the cosines of some voxels, shape (n,)."""
-    variance = found.cell_scale.reshape(-1)[cell] + found.systematic**2 * np.exp(log_mean)
-    return np.asarray(smooth / variance)
+    xp = namespace(log_mean)
+    scale = xp.take(like(found.cell_scale.reshape(-1), cell), xp.astype(cell, xp.int64))
+    variance = scale + found.systematic**2 * xp.exp(log_mean)
+    return cast(Float64Array, xp.astype(smooth, xp.float64) / variance)
 
 
 def _chi_squares(found: Significance, judged: Judged) -> NDArray[np.int64]:
     """Histogram of ln chi-square."""
+    xp = namespace(judged.log_mean)
     with np.errstate(divide="ignore"):
-        logs = np.log(chi_square(found, judged.log_mean, judged.smooth, judged.cell))
-    place = np.clip((logs + 10) / _FINE, 0, _HIGHEST - 1).astype(np.int64)
-    return np.bincount(place, minlength=_HIGHEST)
+        logs = xp.log(chi_square(found, judged.log_mean, judged.smooth, judged.cell))
+    place = xp.astype(xp.clip((logs + 10) / _FINE, 0.0, _HIGHEST - 1.0), xp.int64)
+    return cast(NDArray[np.int64], grouped.counts(place, _HIGHEST))
 
 
 def _quantile(counts: NDArray[np.int64], share: float) -> float:

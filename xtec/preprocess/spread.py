@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core import grouped
+from xtec.core.arrays import is_array, is_host, like, namespace
 from xtec.core.compiled import compiled, compiled_sums
 from xtec.core.shards import Local, Shards
 from xtec.core.types import Float64Array
@@ -43,9 +46,11 @@ class Spread:
 
     @classmethod
     def of(cls, values: Float64Array) -> Spread:
-        """Of one piece."""
+        """Of one piece, of any array library."""
         if values.size == 0:
             return cls()
+        if not is_host(values):
+            return cls(values.size, *_plain_spread(values))
         mean = float(values.mean())
         return cls(values.size, *_extremes(values), mean, float(_squares(values, mean)))
 
@@ -69,7 +74,7 @@ class Spread:
 
 def as_pieces(values: Float64Array | Shards[Float64Array]) -> Shards[Float64Array]:
     """One array as a single piece; pieces as they are."""
-    return Local([values]) if isinstance(values, np.ndarray) else values
+    return Local([values]) if is_array(values) else cast(Shards[Float64Array], values)
 
 
 def spread_of(pieces: Shards[Float64Array]) -> Spread:
@@ -127,25 +132,66 @@ def histogram_sums(pieces: Shards[Float64Array], edges: Float64Array, centre: fl
     return sums
 
 
-def _binned(values: Float64Array, edges: Float64Array, centre: float) -> Float64Array:
+def _binned(values: Any, edges: Float64Array, centre: float) -> Any:
+    if not is_host(values):
+        return _plain_bins(values, edges, centre)
     sums = np.zeros((edges.size - 1, 3))
     _add_to_bins(values, edges, centre, sums)
     return sums.T
 
 
 def _counts_between(values: Float64Array, low: float, high: float) -> NDArray[np.int64]:
+    if not is_host(values):
+        place, _ = _plain_coarse_bins(values, low, high)
+        return cast(NDArray[np.int64], grouped.counts(place, _COARSE + 1)[:_COARSE])
     counts = np.zeros(_COARSE, dtype=np.int64)
     _count(values, low, high, counts)
     return counts
 
 
 def _ends_of_bin(values: Float64Array, low: float, high: float, chosen: int) -> tuple[float, float]:
+    if not is_host(values):
+        place, xp = _plain_coarse_bins(values, low, high)
+        inside, far = place == chosen, xp.full_like(values, np.inf)
+        return float(xp.min(xp.where(inside, values, far))), float(xp.max(xp.where(inside, values, -far)))
     ends: tuple[float, float] = _bin_ends(values, low, high, chosen, _COARSE)
     return ends
 
 
 def _between(values: Float64Array, low: float, high: float) -> Float64Array:
     return values[(values >= low) & (values <= high)]
+
+
+def _plain_spread(values: Any) -> tuple[float, float, float, float]:
+    """Extremes, mean and sum of squares about it."""
+    xp = namespace(values)
+    mean = xp.mean(values)
+    squares = xp.sum((values - mean) ** 2)
+    return float(xp.min(values)), float(xp.max(values)), float(mean), float(squares)
+
+
+def _plain_coarse_bins(values: Any, low: float, high: float) -> tuple[Any, Any]:
+    """Coarse bin of each value, the last one for those outside; and the array library."""
+    xp = namespace(values)
+    inside = (values >= low) & (values <= high)
+    scaled = xp.where(inside, (values - low) * (_COARSE / (high - low)), xp.zeros_like(values))
+    place = xp.clip(xp.astype(scaled, xp.int64), 0, _COARSE - 1)
+    return xp.where(inside, place, xp.full_like(place, _COARSE)), xp
+
+
+def _plain_bins(values: Any, edges: Float64Array, centre: float) -> Any:
+    """As `_add_to_bins`, transposed."""
+    xp, n_bins = namespace(values), edges.size - 1
+    low, bounds = float(edges[0]), like(edges, values)
+    scale = float(n_bins / (edges[-1] - low)) if edges[-1] > low else 0.0
+    place = xp.clip(xp.astype((values - low) * scale, xp.int64), 0, n_bins - 1)
+    before = values < xp.take(bounds, place)
+    after = (values >= xp.take(bounds, place + 1)) & (place < n_bins - 1) & ~before
+    place = place - xp.astype(before, xp.int64) + xp.astype(after, xp.int64)
+    offset = values - centre
+    number = xp.astype(grouped.counts(place, n_bins), xp.float64)
+    sums = [grouped.sums(one, place, n_bins) for one in (offset, offset * offset)]
+    return xp.stack([number, *sums])
 
 
 @compiled_sums

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import is_host, namespace
 from xtec.core.compiled import compiled
 from xtec.core.types import Float64Array
 
@@ -45,6 +46,18 @@ def _mark_nan(trajectory: NDArray[Any], least: Float64Array, voxel: int) -> None
         least[voxel] = min(least[voxel], np.float64(intensity))
 
 
+def plain_sums(volume: Any) -> tuple[Any, Any]:
+    """Sum and minimum of each voxel over temperature, float64; those of a NaN are NaN.
+
+    Parameters
+    ----------
+    volume : array, shape (T, ...)
+    """
+    xp = namespace(volume)
+    rows = xp.astype(xp.reshape(volume, (volume.shape[0], -1)), xp.float64)
+    return xp.sum(rows, axis=0), xp.min(rows, axis=0)
+
+
 @dataclass
 class VoxelSums:
     """Sums over the temperatures seen so far; one entry a voxel.
@@ -71,8 +84,10 @@ class VoxelSums:
         return cls(0, np.zeros(n_voxels), np.full(n_voxels, np.inf))
 
     @classmethod
-    def of_volume(cls, volume: NDArray[Any]) -> VoxelSums:
-        """Sums of a block of voxels at all its temperatures, shape (T, ...)."""
+    def of_volume(cls, volume: Any) -> VoxelSums:
+        """Sums of a block of voxels at all its temperatures, shape (T, ...), of any array library."""
+        if not is_host(volume):
+            return cls(volume.shape[0], *plain_sums(volume))
         rows = volume.reshape(len(volume), -1)
         sums = cls.empty(rows.shape[1])
         _accumulate(rows, sums.total, sums.minimum)
@@ -99,7 +114,8 @@ class VoxelSums:
     @property
     def finite(self) -> NDArray[np.bool_]:
         """Voxels whose intensity was a number at every temperature."""
-        return np.isfinite(self.total)
+        found: NDArray[np.bool_] = namespace(self.total).isfinite(self.total)
+        return found
 
     @property
     def mean(self) -> Float64Array:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import is_host, like, namespace
 from xtec.core.compiled import compiled_sums
 from xtec.core.types import Float64Array
 
@@ -36,9 +37,7 @@ def waves(n_temperatures: int) -> Float64Array:
     return np.asarray(cosines * np.sqrt(2 / n_temperatures))
 
 
-def split_variation(
-    rows: NDArray[Any], mean: Float64Array
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def split_variation(rows: Any, mean: Any) -> tuple[Any, Any]:
     """Variance over mean of each voxel, in the cosines and in the rest.
 
     Parameters
@@ -55,10 +54,24 @@ def split_variation(
     rough : array, shape (n,), float32
         Squares of what the cosines leave, over the mean and the T - 1 - J degrees of freedom.
     """
+    if not is_host(rows):
+        return plain_split(rows, mean)
     smooth, rough = np.empty((2, rows.shape[1]), np.float32)
     basis = waves(len(rows)).astype(np.float32)
     _split(rows, mean.astype(np.float32), basis, smooth, rough)
     return smooth, rough
+
+
+def plain_split(rows: Any, mean: Any) -> tuple[Any, Any]:
+    """As `split_variation`, in any array library."""
+    xp = namespace(rows)
+    centre = xp.astype(mean, xp.float32)
+    difference = xp.astype(rows, xp.float32) - centre
+    coefficients = like(waves(rows.shape[0]).astype(np.float32), rows) @ difference
+    slow = xp.sum(coefficients * coefficients, axis=0)
+    rest = xp.sum(difference * difference, axis=0) - slow
+    rest = xp.where(rest > 0, rest, xp.zeros_like(rest))
+    return slow / centre, rest / centre / float(rows.shape[0] - 1 - coefficients.shape[0])
 
 
 @compiled_sums

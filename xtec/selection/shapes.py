@@ -14,9 +14,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
+from xtec.core.arrays import is_host, like, namespace, some_rows
 from xtec.core.types import Float64Array, FloatArray
+from xtec.mixture.labels import most_probable
 from xtec.mixture.smoothed import Placed
 
 _COSINES = 10
@@ -37,6 +38,8 @@ _SPREAD = (0.15, 0.6)
 _LEAST_EXCESS = 0.05
 
 _ROWS = 16_384
+_ROWS_ELSEWHERE = 2**18
+"""Trajectories looked at together; and on other devices."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ class Shaped(Placed):
     def chosen(self, which: NDArray[np.bool_] | slice) -> Shaped:
         """Some of the trajectories."""
         names = ("index", "rows", "noise", "excess", "chance")
-        return Shaped(self.number, *(getattr(self, name)[which] for name in names))
+        return Shaped(self.number, *(some_rows(getattr(self, name), which) for name in names))
 
     def parts(self) -> Iterator[slice]:
         """Some thousand trajectories at a time: what is made of them takes more memory than they do."""
-        return (slice(start, start + _ROWS) for start in range(0, len(self.rows), _ROWS))
+        n = self.rows.shape[0]
+        rows = _ROWS if is_host(self.rows) else _ROWS_ELSEWHERE
+        return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
 @dataclass(frozen=True)
@@ -92,15 +97,18 @@ class View:
 
     @classmethod
     def of(cls, block: Shaped) -> View:
-        """Of all trajectories of a block."""
-        t = block.rows.shape[1]
+        """Of all trajectories of a block, of any array library."""
+        xp, t = namespace(block.rows), block.rows.shape[1]
         order = np.arange(1, min(_COSINES, t - 1) + 1)
         cosines = np.cos(np.pi * np.outer(np.arange(t) + 0.5, order) / t) * np.sqrt(2 / t)
-        deviation = np.sqrt(block.noise.astype(np.float64))
-        excess = np.maximum(block.excess.astype(np.float64), _LEAST_EXCESS)
-        doubt = np.minimum(_BACKGROUND * (1 - excess) / excess, 1.0) ** 2
-        points = (block.rows.astype(np.float64) @ cosines) / deviation[:, None]
-        return cls(points, 1 / deviation, excess, doubt, block.chance.astype(np.float64))
+        rows, noise, above, chance = (
+            xp.astype(one, xp.float64) for one in (block.rows, block.noise, block.excess, block.chance)
+        )
+        deviation = xp.sqrt(noise)
+        excess = xp.clip(above, _LEAST_EXCESS, None)
+        doubt = xp.clip(_BACKGROUND * (1 - excess) / excess, None, 1.0) ** 2
+        points = (rows @ like(cosines, rows)) / deviation[:, None]
+        return cls(points, 1 / deviation, excess, doubt, chance)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -148,35 +156,44 @@ class Shapes:
 
         The likelihood of a shape is taken at the strength that suits the trajectory best.
         """
-        squares = np.sum(view.points**2, axis=1)
-        along = view.points @ self.directions.T
-        length = np.maximum(along, _LEAST)
-        freedom = max(view.points.shape[1] - 1, 1)
+        xp, points = namespace(view.points), view.points
+        weights, directions, log_strength, spread = (
+            like(one, points) for one in (self.weights, self.directions, self.log_strength, self.spread)
+        )
+        squares = xp.sum(points**2, axis=1)
+        along = points @ directions.T
+        length = xp.clip(along, _LEAST, None)
+        freedom = max(points.shape[1] - 1, 1)
         wider = 1 + _TOLERANCE**2 * length**2 / freedom
         off = squares[:, None] - 2 * along * length + length**2
-        expected = self.log_strength + np.log(view.excess * view.unit)[:, None]
-        variance = self.spread**2 + 1 / length**2 + view.doubt[:, None]
+        expected = log_strength + xp.log(view.excess * view.unit)[:, None]
+        variance = spread**2 + 1 / length**2 + view.doubt[:, None]
         shapes = -0.5 * (
             off / wider
-            + freedom * np.log(wider)
-            + np.log(variance)
-            + (np.log(length) - expected) ** 2 / variance
-        ) - np.log(length)
+            + freedom * xp.log(wider)
+            + xp.log(variance)
+            + (xp.log(length) - expected) ** 2 / variance
+        ) - xp.log(length)
         noise = view.chance - 0.5 * squares
-        return np.concatenate([noise[:, None], shapes], axis=1) + np.log(self.weights)
+        found: Float64Array = xp.concat([noise[:, None], shapes], axis=1) + xp.log(weights)
+        return found
 
     def responsibilities(self, view: View) -> Float64Array:
         """Probability of each class, shape (n, K)."""
         joint = self.log_likelihoods(view)
-        return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+        xp = namespace(joint)
+        likelihood = xp.exp(joint - xp.max(joint, axis=1, keepdims=True))
+        shares: Float64Array = likelihood / xp.sum(likelihood, axis=1, keepdims=True)
+        return shares
 
     def __call__(self, block: Shaped) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Most probable class (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
-        label, probability = np.empty(len(block.rows), np.int16), np.empty(len(block.rows), np.float32)
-        for part in block.parts():
-            share = self.responsibilities(View.of(block.chosen(part)))
-            label[part], probability[part] = share.argmax(axis=1), share.max(axis=1)
-        return label, probability
+        shares = [self.responsibilities(View.of(block.chosen(part))) for part in block.parts()]
+        if not shares:
+            return np.empty(0, np.int16), np.empty(0, np.float32)
+        label, probability = zip(*map(most_probable, shares), strict=True)
+        xp = namespace(label[0])
+        return xp.concat(label), xp.concat(probability)
 
 
 def refit(shapes: Shapes, view: View, n_iter: int, least_weight: float = 0.05) -> Shapes:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import home
+from xtec.core.device import Device, Host
 from xtec.core.errors import ConfigError
 from xtec.core.results import Selection
 from xtec.core.shards import Shards
-from xtec.core.types import CovarianceType, Float64Array
+from xtec.core.types import CovarianceType, Float64Array, FloatArray
 from xtec.mixture import GaussianMixture, MixtureConfig, Trajectories
 from xtec.mixture.parameters import free_parameters
 from xtec.selection.criteria import agreement, bic, icl, silhouette
@@ -80,7 +82,12 @@ class Selector:
     def __init__(self, config: SelectorConfig) -> None:
         self.config = config
 
-    def select(self, shaped: Shards[Shaped], after_each: Callable[[], None] = lambda: None) -> Selected:
+    def select(
+        self,
+        shaped: Shards[Shaped],
+        after_each: Callable[[], None] = lambda: None,
+        device: Device | None = None,
+    ) -> Selected:
         """Sweep and choose.
 
         Parameters
@@ -88,6 +95,9 @@ class Selector:
         shaped : Shards of Shaped
         after_each : callable
             Called after each number of clusters that was tried.
+        device : Device, optional
+            What fits the mixtures of the sweep; the processor by default. Shapes are found on the processor:
+            one after the other, on a sample.
 
         Raises
         ------
@@ -107,10 +117,10 @@ class Selector:
         data = Trajectories(np.asfortranarray(sample.rows))
         data.require_spread()
         numbers = np.arange(config.lowest, min(config.highest, n) + 1)
-        swept = data.sample(np.random.default_rng(config.seed), _SWEPT)
+        swept = data.sample(np.random.default_rng(config.seed), _SWEPT).rows().astype(data.dtype)
         criteria = np.empty((4, numbers.size))
         for column, k in enumerate(numbers):
-            criteria[:, column] = _criteria(swept, int(k), config.seed)
+            criteria[:, column] = _criteria(swept, int(k), config.seed, device or Host())
             after_each()
         view = View.of(sample)
         rng = np.random.default_rng(config.seed)
@@ -133,7 +143,7 @@ def _sample(shaped: Shards[Shaped], seed: int) -> Shaped:
 
 
 def _size(block: Shaped) -> int:
-    return len(block.rows)
+    return int(block.rows.shape[0])
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,9 @@ class _Some:
 
     def __call__(self, block: Shaped) -> Shaped:
         with np.errstate(over="ignore"):
-            z = (block.index.astype(np.uint64) + np.uint64(self.seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
+            z = (home(block.index).astype(np.uint64) + np.uint64(self.seed + 1)) * np.uint64(
+                0x9E3779B97F4A7C15
+            )
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z ^= z >> np.uint64(31)
@@ -207,16 +219,20 @@ def _fit(data: Trajectories, k: int, n_init: int, seed: int) -> GaussianMixture:
     ).fit(data)
 
 
-def _criteria(data: Trajectories, k: int, seed: int) -> tuple[float, float, float, float]:
+def _criteria(swept: FloatArray, k: int, seed: int, device: Device) -> tuple[float, float, float, float]:
     """BIC, ICL, silhouette and stability of K plain components."""
-    rows = data.rows()
-    model = _fit(data, k, _STARTS, seed)
+
+    def trajectories(chosen: FloatArray) -> Trajectories:
+        return Trajectories(device.upload(np.asfortranarray(chosen)))
+
+    rows = swept.astype(np.float64)
+    model = _fit(trajectories(swept), k, _STARTS, seed)
     share = model.responsibilities(rows)
     label = share.argmax(axis=1)
     rng = np.random.default_rng((seed, k))
-    drawn = Trajectories(np.asfortranarray(rows[np.sort(rng.integers(len(rows), size=len(rows)))]))
+    drawn = trajectories(swept[np.sort(rng.integers(len(rows), size=len(rows)))])
     again = _fit(drawn, k, _STARTS, seed + 1).predict(rows)[0]
-    information = bic(model.log_likelihood, data.n, model.parameters.n_free)
+    information = bic(model.log_likelihood, len(rows), model.parameters.n_free)
     return (
         information,
         icl(information, share),

@@ -1,0 +1,193 @@
+"""Runs on another device: the whole way from the file to the labels, with the same outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from xtec.core.backend import open_cuda
+from xtec.core.device import Device, Host, Other
+from xtec.core.errors import BackendUnavailableError
+from xtec.core.results import ClusterRun
+from xtec.core.types import Backend
+from xtec.io import open_series
+from xtec_pipelines import devices, workers
+from xtec_pipelines.cluster import run_cluster
+from xtec_pipelines.config import make_config
+from xtec_pipelines.devices import WORTH_A_GPU, choose_device
+
+SAMPLE = str(files("xtec_pipelines.sample_data") / "srn_cdw.nxs")
+
+Run = Callable[..., ClusterRun]
+
+
+@pytest.fixture
+def run(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Cluster the bundled sample on a backend; the device takes the part of the GPU."""
+    monkeypatch.setattr(devices, "open_cuda", lambda: device)
+
+    def cluster(backend: Backend, name: str = "", **options: object) -> ClusterRun:
+        output = str(tmp_path / (name or backend))
+        values = {"inputs": (SAMPLE,), "output": output, "figures": False, "backend": backend, **options}
+        return run_cluster(make_config(values))
+
+    return cluster
+
+
+CASES = {
+    "voxels": {"mode": "d"},
+    "peaks": {"mode": "s"},
+    "smoothed": {"mode": "smooth", "region": "L=0:0.6"},
+    "periodic": {"mode": "smooth", "smooth_kernel": "periodic", "region": "L=0:0.6"},
+    "noise": {"mode": "d", "noise": "poisson", "region": "L=0:0.6"},
+    "noise of peaks": {"mode": "s", "noise": "poisson"},
+    "number of clusters": {"mode": "d", "clusters": "2:4", "region": "L=0:0.6"},
+    "number of clusters of peaks": {"mode": "s", "clusters": "auto"},
+    "significance, z-scores": {"mode": "d", "threshold": "significance", "rescale": "zscore"},
+    "all voxels": {"mode": "d", "threshold": "none", "region": "L=0:0.6,K=-1:1"},
+    "logarithms, full": {
+        "mode": "d",
+        "threshold": 5.5,
+        "rescale": "log-mean",
+        "covariance": "full",
+        "region": "L=0:0.6",
+        "clusters": 2,
+    },
+    "stepwise, minimal variation": {"mode": "d", "em": "stepwise", "min_std": 0.05},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_clusters(run: Run, case: str) -> None:
+    here, there = (run(backend, **CASES[case]) for backend in (Backend.NUMPY, Backend.CUPY))
+    assert here.process["backend"]["name"] == "numpy"
+    assert there.process["backend"]["name"] != "numpy"
+    assert there.mode == here.mode
+    assert there.counts == here.counts
+    np.testing.assert_array_equal(there.map.index, here.map.index)
+    assert there.threshold.cutoff == pytest.approx(here.threshold.cutoff, abs=1e-9)
+    # EM stops within its tolerance of the optimum, not at the same point: the plain sums are of float64.
+    assert there.mixture.log_likelihood == pytest.approx(here.mixture.log_likelihood, abs=2e-4)
+    np.testing.assert_allclose(there.mixture.means, here.mixture.means, atol=0.02)
+    differ = there.map.label != here.map.label
+    assert differ.mean() < 1e-3
+    assert not (here.probability[differ] > 0.52).any()  # only where two components are as probable
+
+
+def test_a_second_pass_takes_its_trajectories_there(run: Run) -> None:
+    first = run(Backend.NUMPY, "first", mode="d")
+    options = {"from_run": first.process["parameters"]["output"], "keep": "1,2", "mode": "d"}
+    here, there = (run(backend, **options, clusters=2) for backend in (Backend.NUMPY, Backend.CUPY))
+    np.testing.assert_array_equal(there.map.index, here.map.index)
+    assert (there.map.label != here.map.label).mean() < 1e-3
+
+
+def test_dask_workers_work_there(run: Run) -> None:
+    if "cupy" in str(run(Backend.CUPY, "first", mode="d").process["backend"]["name"]):
+        pytest.skip("needs dask-cuda")
+    here = run(Backend.NUMPY, mode="d")
+    there = run(Backend.CUPY, mode="d", scheduler="processes", workers=2)
+    np.testing.assert_array_equal(there.map.index, here.map.index)
+    assert (there.map.label != here.map.label).mean() < 1e-3
+
+
+def test_trajectories_that_do_not_fit_rest_in_memory_and_files(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = run(Backend.CUPY, "kept", mode="d")
+    for budget in (0, 1_000_000):
+        monkeypatch.setattr(workers, "resident_bytes", lambda _, budget=budget: budget)
+        spilled = run(Backend.CUPY, f"spilled-{budget}", mode="d", memory_limit="330MB", workers=1)
+        np.testing.assert_array_equal(spilled.map.index, kept.map.index)
+        assert (spilled.map.label != kept.map.label).mean() < 1e-3
+
+
+def test_blocks_are_halved_until_the_device_can_take_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Small(Other):
+        """Takes 20,000 voxels at a time, and trajectories of no more."""
+
+        out_of_memory = (MemoryError,)
+
+        def upload(self, values: np.ndarray) -> object:
+            if values.size > 20_000 * 16:
+                raise MemoryError("too much at once")
+            return super().upload(values)
+
+    monkeypatch.setattr(devices, "open_cuda", lambda: Small("array_api_strict", "device1"))
+    made = {}
+    for backend in (Backend.NUMPY, Backend.CUPY):
+        config = make_config(
+            {
+                "inputs": (SAMPLE,),
+                "output": str(tmp_path / backend),
+                "figures": False,
+                "backend": backend,
+                "mode": "d",
+            }
+        )
+        made[backend] = run_cluster(config)
+    here, there = made.values()
+    assert there.counts == here.counts
+    np.testing.assert_array_equal(there.map.index, here.map.index)
+
+
+def test_the_choice_is_written_down(run: Run, tmp_path: Path, device: Device) -> None:
+    run(Backend.CUPY, "run", mode="d")
+    with h5py.File(tmp_path / "run" / "results.nxs") as file:
+        process = file["entry/process"]
+        assert process["backend/name"].asstr()[()] == device.name
+        assert process["backend/reason"].asstr()[()] == "asked for"
+        for name, value in device.describe().items():
+            assert process[f"backend/{name}"].asstr()[()] == value
+    assert 'backend = "cupy"' in (tmp_path / "run" / "run.toml").read_text(encoding="utf-8")
+
+
+def test_a_gpu_is_taken_unasked_for_large_series_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = Other("array_api_strict", "device1")
+    monkeypatch.setattr(devices, "cupy_is_installed", lambda: True)
+    monkeypatch.setattr(devices, "open_cuda", lambda: gpu)
+    series = open_series([SAMPLE])
+    small = choose_device(Backend.AUTO, "threads", series)
+    assert isinstance(small.device, Host)
+    assert "less than 2 GB" in small.reason
+    scan = series.scan
+    long = replace(scan, values=np.linspace(0, 1, int(WORTH_A_GPU / series.nbytes * len(scan)) + 2))
+    large = replace(series, scan=long)
+    assert large.nbytes >= WORTH_A_GPU
+    assert choose_device(Backend.AUTO, "threads", large).device is gpu
+    assert isinstance(choose_device(Backend.AUTO, "processes", large).device, Host)
+    assert isinstance(choose_device(Backend.NUMPY, "threads", large).device, Host)
+
+
+def test_what_is_in_the_way_of_a_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = open_series([SAMPLE])
+
+    def refuse() -> Device:
+        raise BackendUnavailableError("no GPU can be used: no driver")
+
+    monkeypatch.setattr(devices, "cupy_is_installed", lambda: False)
+    assert choose_device(Backend.AUTO, "threads", series).reason == "CuPy is not installed"
+    monkeypatch.setattr(devices, "cupy_is_installed", lambda: True)
+    monkeypatch.setattr(devices, "open_cuda", refuse)
+    monkeypatch.setattr(devices, "WORTH_A_GPU", 0)
+    assert choose_device(Backend.AUTO, "threads", series).reason == "no GPU can be used: no driver"
+    with pytest.raises(BackendUnavailableError):
+        choose_device(Backend.CUPY, "threads", series)
+
+
+@pytest.mark.gpu
+def test_the_card_is_described() -> None:
+    try:
+        found = open_cuda().describe()
+    except BackendUnavailableError as error:
+        pytest.skip(error.what)
+    assert found["device"]
+    assert found["cupy"]

@@ -1,0 +1,139 @@
+"""Devices that block kernels work on."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Outcome = TypeVar("Outcome")
+
+_SMALLEST = 1024
+"""Parts are not halved further than this."""
+
+
+class Device(Protocol):
+    """Where block kernels work. May be sent to other processes."""
+
+    @property
+    def name(self) -> str:
+        """Name of the backend: ``numpy``, ``cupy``."""
+
+    @property
+    def out_of_memory(self) -> tuple[type[Exception], ...]:
+        """What is raised where its memory does not suffice."""
+
+    def stream(self) -> Any:
+        """Context in which one thread works; what it began is done at its end."""
+
+    def buffer(self, n: int, dtype: Any) -> NDArray[Any]:
+        """Memory of the host that is quickly uploaded from."""
+
+    def upload(self, values: NDArray[Any]) -> Any:
+        """A NumPy array on the device. It may be written over as soon as this returns."""
+
+    def free_bytes(self) -> int:
+        """Memory of the device that may still be taken."""
+
+    def release(self) -> None:
+        """Give memory back that is cached."""
+
+    def describe(self) -> dict[str, str]:
+        """Device, driver and versions of libraries."""
+
+
+class _Plain:
+    """A device with nothing to manage."""
+
+    out_of_memory: ClassVar[tuple[type[Exception], ...]] = ()
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Nothing to wait for."""
+        yield
+
+    def buffer(self, n: int, dtype: Any) -> NDArray[Any]:
+        """Ordinary memory."""
+        return np.empty(n, dtype)
+
+    def free_bytes(self) -> int:
+        """Not limited here."""
+        return 2**62
+
+    def release(self) -> None:
+        """Nothing is cached."""
+
+    def describe(self) -> dict[str, str]:
+        """Nothing beyond the environment."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Host(_Plain):
+    """The processor: NumPy and compiled loops."""
+
+    name: ClassVar[str] = "numpy"
+
+    def upload(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The array itself."""
+        return values
+
+
+@dataclass(frozen=True)
+class Other(_Plain):
+    """Any other library of the array API standard, by its name: every kernel is the plain one.
+
+    Attributes
+    ----------
+    library : str
+        To import.
+    device : str
+        As that library names it; its default by default.
+    """
+
+    library: str
+    device: str = ""
+
+    @property
+    def name(self) -> str:
+        """The library."""
+        return self.library
+
+    def upload(self, values: NDArray[Any]) -> Any:
+        """The array in that library."""
+        xp = importlib.import_module(self.library)
+        return xp.asarray(np.array(values), device=xp.Device(self.device) if self.device else None)
+
+
+def halving(
+    device: Device, n: int, work: Callable[[slice], Outcome], size: int | None = None
+) -> Iterator[Outcome]:
+    """Work on 0..n in parts, one after the other; a part that memory cannot hold is halved and tried again.
+
+    Parameters
+    ----------
+    device : Device
+    n : int
+    work : callable
+        Is given each part.
+    size : int, optional
+        Of a part at first.
+    """
+    start, size = 0, max(min(size or n, n), 1)
+    while start < n:
+        part = slice(start, min(start + size, n))
+        try:
+            made = work(part)
+        except device.out_of_memory:
+            device.release()
+            size = (part.stop - start + 1) // 2
+            if size < _SMALLEST:
+                raise
+            continue
+        yield made
+        start = part.stop
