@@ -51,7 +51,7 @@ gpu-check: $(VENV)/.installed
 	  && $$folder/venv/bin/python $(PIP) install --find-links $$folder/wheels "xtec-pipeline[gpu]" \
 	  && cd $$folder && venv/bin/xtec simulate tiny -o tiny.nxs \
 	  && { venv/bin/xtec cluster tiny.nxs -o run --backend cupy; code=$$?; echo "exit code $$code"; \
-	    nvidia-smi >/dev/null 2>&1 && test $$code -eq 0 || test $$code -eq 5; }
+	    if nvidia-smi >/dev/null 2>&1; then test $$code -eq 0; else test $$code -eq 5; fi; }
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xtec needs Python 3.11 or newer")'

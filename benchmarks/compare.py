@@ -3,7 +3,8 @@
     python benchmarks/compare.py RUN_A RUN_B [--tie 1e-3] [--json]
 
 Ends with 0 if both kept the same voxels and only voxels between two clusters have different labels, with 1 if
-not, and with 2 if the runs cannot be compared. Clusters may be numbered differently.
+not, and with 2 if the runs cannot be compared. Clusters may be numbered differently. A voxel counts as between
+two clusters if neither run gives its cluster more than half; with three or more it may be nearer to one.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def as_text(found: dict[str, Any]) -> str:
 
 
 def _listed(facts: dict[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in facts.items()) or "backend not known"
+    return ", ".join(value if name == "name" else f"{name} {value}" for name, value in facts.items())
 
 
 def _number(value: float | None) -> str:

@@ -22,7 +22,7 @@ from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec.preprocess import MaskRules, parse_threshold
 from xtec_pipelines.averaged import AveragedPeaks, every_peak
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.devices import DeviceChoice, choose_device
+from xtec_pipelines.devices import DeviceChoice, choose_device, device_bytes
 from xtec_pipelines.fitting import fit_mixture, fit_smoothed, fitted
 from xtec_pipelines.holding import IngestOptions
 from xtec_pipelines.ingest import KeptTrajectories, ingest
@@ -71,7 +71,7 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
         run = _compute(series, config, progress, parent, choice)
         process = _process(series, config, progress, began, book.warnings)
         process["parameters"]["backend"] = choice.device.name
-        process["backend"] = choice.record()
+        process["backend"] = {**choice.record(), **run.process}
         process["lineage"] = parent.lineage if parent else []
         run = ClusterRun(**{**vars(run), "process": process, "warnings": tuple(book.warnings)})
         write_run(folder, run, config, book.lines, progress)
@@ -103,14 +103,14 @@ def _compute(
     series: Series, config: ClusterConfig, progress: Progress, parent: Parent | None, choice: DeviceChoice
 ) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
-    with Journal.open(series, config) as journal:
+    with Journal.open(series, config, device_bytes(choice)) as journal:
         plan = plan_run(
             series,
             journal.limit,
             journal.n_workers,
             threshold=config.threshold != "none",
             figures=config.figures,
-            device=choice.device if choice.is_here else None,
+            device_bytes=journal.device_bytes,
         )
         if config.mode is Mode.SMOOTH:
             make_neighbourhood(config, series.axes, plan.shards)  # refused before anything is read
@@ -135,7 +135,8 @@ def _compute(
                     series, ingest_options(config), workers, plan.shards, progress, journal.remember
                 )
                 _note_threshold(kept)
-            return cluster_kept(series, kept, config, progress, journal)
+            run = cluster_kept(series, kept, config, progress, journal)
+            return replace(run, process=workers.describe())
 
 
 def _note_threshold(kept: KeptTrajectories) -> None:

@@ -19,7 +19,7 @@ from distributed.scheduler import KilledWorker
 
 from xtec.core.arrays import home
 from xtec.core.backend import Cuda, n_cuda_devices, open_cuda
-from xtec.core.device import Device, Host
+from xtec.core.device import Device, Host, work_on
 from xtec.core.errors import BackendUnavailableError
 from xtec.core.parallel import n_cores
 from xtec.core.resident import lifted
@@ -64,6 +64,13 @@ class DaskWorkers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def describe(self) -> dict[str, str]:
+        """Device, driver and libraries of one of the workers, for they are alike; and how many there are."""
+        if not isinstance(self.device, Cuda):
+            return {}
+        facts = self.client.run(self.device.describe)
+        return {**next(iter(facts.values())), "workers": str(len(facts))}
+
     def close(self) -> None:
         """Leave the cluster; end it if it is ours."""
         cluster = self.client.cluster
@@ -78,21 +85,21 @@ class DaskWorkers:
         done: Callable[[int], None] = lambda _: None,
     ) -> DaskShards[Item]:
         """Make a shard of each plan; `done` is told the number of each as it is finished."""
-        futures = self._submit(_Made(function, self.device), plans)
+        futures = self._submit(_Made(function, self.device), plans, _name(function))
         numbers = {future.key: number for number, future in enumerate(futures)}
         for future in as_completed(futures, loop=self.client.loop):
             _outcome(future, keep=True)
             done(numbers[future.key])
         return DaskShards(self, futures)
 
-    def _submit(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Future]:
-        name = type(function).__name__.strip("_").lower()
+    def _submit(self, function: Callable[[Any], Any], arguments: Sequence[Any], name: str) -> list[Future]:
         return self.client.map(function, arguments, key=f"xtec-{name}", pure=False)
 
     def _submit_to(self, worker: str, function: Callable[[Any], Any], shards: list[Future]) -> Future:
         """One task for several shards, on the worker that has them, or on any if it has gone."""
         where = {"workers": [worker], "allow_other_workers": True} if worker else {}
-        return self.client.submit(_each, function, shards, key=f"xtec-map-{uuid4()}", pure=False, **where)
+        work = _Each(function, self.device)
+        return self.client.submit(work, shards, key=f"xtec-map-{uuid4()}", pure=False, **where)
 
 
 class DaskShards(Generic[Item]):
@@ -151,7 +158,7 @@ class DaskShards(Generic[Item]):
 
     def derive(self, function: Callable[[Item], Other]) -> DaskShards[Other]:
         """Make every shard into another on the worker that has it."""
-        made = self._workers._submit(function, self._futures)
+        made = self._workers._submit(_Made(function, self._workers.device), self._futures, _name(function))
         self._futures = []
         for future in made:
             _outcome(future, keep=True)
@@ -164,17 +171,28 @@ class DaskShards(Generic[Item]):
 
 @dataclass(frozen=True)
 class _Made(Generic[Item]):
-    """Makes a shard, and brings it to where it is worked on."""
+    """Makes a shard, on the device that it is worked on."""
 
     function: Callable[[Any], Item]
     device: Device
 
-    def __call__(self, plan: Any) -> Item:
-        return lifted(self.function(plan), self.device)
+    def __call__(self, source: Any) -> Item:
+        return work_on(self.device, lambda: lifted(self.function(source), self.device))
 
 
-def _each(function: Callable[[Any], Any], shards: list[Any]) -> list[Any]:
-    return [home(function(shard)) for shard in shards]
+@dataclass(frozen=True)
+class _Each:
+    """Applies a function to several shards; the outcomes come home."""
+
+    function: Callable[[Any], Any]
+    device: Device
+
+    def __call__(self, shards: list[Any]) -> list[Any]:
+        return [work_on(self.device, lambda shard=shard: home(self.function(shard))) for shard in shards]
+
+
+def _name(function: Callable[[Any], Any]) -> str:
+    return type(function).__name__.strip("_").lower()
 
 
 def _outcome(future: Future, *, keep: bool = False) -> Any:
@@ -220,7 +238,6 @@ def local_processes(
 
 def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda) -> DaskWorkers:
     """One worker process a GPU of this machine."""
-    open_cuda()
     try:
         from dask_cuda import LocalCUDACluster
     except ImportError as error:
@@ -228,7 +245,7 @@ def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda
             "--scheduler processes works on GPUs through dask-cuda, which is not installed",
             hint="pip install dask-cuda, or --scheduler threads for one GPU",
         ) from error
-    n = n or n_cuda_devices()
+    n = min(n or n_cuda_devices(), n_cuda_devices())
     cluster = LocalCUDACluster(
         n_workers=n,
         memory_limit=memory_bytes // n,
@@ -236,7 +253,9 @@ def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda
         local_directory=str(scratch),
         silence_logs=logging.ERROR,
     )
-    return DaskWorkers(Client(cluster, set_as_default=False), device)
+    client = Client(cluster, set_as_default=False)
+    client.run(open_cuda)
+    return DaskWorkers(client, device)
 
 
 def connect_to(scheduler: str, n: int | None, device: Device | None = None) -> DaskWorkers:

@@ -30,9 +30,8 @@ class DeviceChoice:
     is_here: bool = True
 
     def record(self) -> dict[str, str]:
-        """What is written of it: backend, reason, card, versions."""
-        facts = self.device.describe() if self.is_here else {}
-        return {"name": self.device.name, "reason": self.reason, **facts}
+        """What is written of it; the workers tell of card, driver and libraries."""
+        return {"name": self.device.name, "reason": self.reason}
 
 
 def choose_device(asked: Backend, scheduler: str, series: Series) -> DeviceChoice:
@@ -51,8 +50,7 @@ def choose_device(asked: Backend, scheduler: str, series: Series) -> DeviceChoic
         If a GPU was asked for, and there is none; with the reason.
     """
     choice = _choose(asked, scheduler, series)
-    found = choice.record()
-    logger.info("backend %s", ", ".join(found.values()))
+    logger.info("backend %s: %s", choice.device.name, choice.reason)
     if choice.device.name == "cupy" and scheduler == "threads" and n_cuda_devices() > 1:
         logger.info("one of %d GPUs is used; --scheduler processes takes all", n_cuda_devices())
     return choice
@@ -75,6 +73,12 @@ def _choose(asked: Backend, scheduler: str, series: Series) -> DeviceChoice:
         return DeviceChoice(open_cuda(), f"a GPU, and {format_bytes(series.nbytes)} to read")
     except BackendUnavailableError as error:
         return DeviceChoice(Host(), error.what)
+
+
+def device_bytes(choice: DeviceChoice) -> int | None:
+    """Memory that a series is cut for: that of the device here, if it is another than the processor."""
+    is_other = choice.is_here and not isinstance(choice.device, Host)
+    return choice.device.free_bytes() if is_other else None
 
 
 def resident_bytes(device: Device) -> int:

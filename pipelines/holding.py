@@ -125,6 +125,11 @@ class Held(Record):
     intensity: NDArray[np.float32]
 
     @property
+    def n_total(self) -> int:
+        """Voxels of the shard."""
+        return VoxelCounts(*map(int, self.counts)).n_total
+
+    @property
     def judged(self) -> Judged:
         """What significance is judged from."""
         return Judged(self.log_mean, self.smooth, self.cell)
@@ -154,10 +159,14 @@ class Hold:
     def __call__(self, plan: ShardPlan) -> Held:
         """Read the blocks of a plan one after the other."""
         tally, counts, parts = Tally(), VoxelCounts(0), list[_Part]()
+        at_once: int | None = None
         for block, volume in feed(self.series, plan.blocks, self.device):
-            for part in self._of_block(block, volume, tally):
-                counts = counts.merge(part.counts)
-                parts.append(part)
+            found = list(self._of_block(block, volume, tally, at_once))
+            if len(found) > 1:
+                at_once = max(part.counts.n_total for part in found[1:])
+            parts += found
+        for part in parts:
+            counts = counts.merge(part.counts)
         before = np.cumsum([0, *(part.counts.n_judged for part in parts)])
         judged = [part.judged for part in parts]
         xp = namespace(parts[0].index)
@@ -173,11 +182,13 @@ class Hold:
             xp.concat([part.rows for part in parts], axis=1).T,
         )
 
-    def _of_block(self, block: Block, volume: NDArray[Any], tally: Tally) -> Iterator[_Part]:
+    def _of_block(
+        self, block: Block, volume: NDArray[Any], tally: Tally, at_once: int | None
+    ) -> Iterator[_Part]:
         """All voxels of a block at once, or as many as the device has memory for."""
         flat = volume.reshape(len(volume), -1)
         n = flat.shape[1]
-        return halving(self.device, n, lambda voxels: self._of_voxels(block, flat, voxels, tally))
+        return halving(self.device, n, lambda voxels: self._of_voxels(block, flat, voxels, tally), at_once)
 
     def _of_voxels(self, block: Block, flat: NDArray[Any], voxels: slice, tally: Tally) -> _Part:
         """Some voxels of a block; `flat` has all of them, shape (T, n)."""

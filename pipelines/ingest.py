@@ -113,6 +113,7 @@ def ingest(
             plans,
             done=lambda number: advance(plans[number].n_voxels * voxel_bytes),
         )
+    workers.driver.release()  # what was pinned for reading
     with progress.stage("threshold"):
         counts = VoxelCounts(0)
         for part in held.map(attrgetter("counts")):

@@ -54,8 +54,8 @@ class Journal:
         Of the journal.
     scratch : Path
         Where large files go.
-    limit, n_workers : int
-        What the series was cut into shards for.
+    limit, n_workers, device_bytes : int
+        What the series was cut into shards for; no `device_bytes` for the processor.
     patience : float
         Seconds of work that are not worth saving.
     began : float
@@ -68,12 +68,13 @@ class Journal:
     scratch: Path
     limit: int
     n_workers: int
+    device_bytes: int | None
     patience: float
     began: float
     ancestor: Path
 
     @classmethod
-    def open(cls, series: Series, config: ClusterConfig) -> Journal:
+    def open(cls, series: Series, config: ClusterConfig, device_bytes: int | None = None) -> Journal:
         """Begin a journal, or go on with the one that an interrupted run left (``config.resume``).
 
         Raises
@@ -91,6 +92,7 @@ class Journal:
             "scratch": str(_scratch(config, folder)),
             "limit": config.memory_bytes,
             "n_workers": config.workers or n_cores(),
+            "device_bytes": device_bytes,
         }
         page = folder / "run.json"
         if config.resume and page.exists():
@@ -103,6 +105,7 @@ class Journal:
             Path(asked["scratch"]),
             asked["limit"],
             asked["n_workers"],
+            asked["device_bytes"],
             config.save_after,
             time.time(),
             next(parent for parent in folder.absolute().parents if parent.is_dir()),
@@ -200,8 +203,8 @@ class _Remembered:
 
     def __call__(self, plan: ShardPlan) -> Held:
         path = self.folder / f"held-{plan.number}.npy"
-        if path.exists():
-            return load_record(path, Held)
+        if path.exists() and (held := load_record(path, Held)).n_total == plan.n_voxels:
+            return held
         held = self.hold(plan)
         if time.time() >= self.due:
             _try_to_save(path, home(held))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xtec.core.arrays import home
+from xtec.core.arrays import home, namespace
 from xtec.core.axes import Axis
 from xtec.core.chunking import rim
 from xtec.core.errors import ConfigError
@@ -276,22 +276,24 @@ class _ConnectLabels:
     n_clusters: int
 
     def __call__(self, shard: Any) -> _ShardOfClusters:
-        label = home(self.find(shard)[0])
-        shard = home(shard)
-        peak, ends = np.empty(label.size, np.int32), [0]
+        xp, label = namespace(shard.index), self.find(shard)[0]
+        members, own, ends = [], [], [0]
         for k in range(self.n_clusters):
-            mine = np.flatnonzero(label == k)
-            own = connect(shard.index[mine], self.shape)
-            peak[mine] = own + ends[-1]
-            ends.append(ends[-1] + int(own.max(initial=-1)) + 1)
-        sums = PeakSums.of(shard.index, self.intensity_of(shard), peak, self.coordinates)
-        outer = rim(shard.index, self.shape, self.plans[shard.number].blocks)
-        peaks = []
+            mine = xp.nonzero(label == k)[0]
+            peaks = connect(xp.take(shard.index, mine), self.shape)
+            members.append(mine)
+            own.append(peaks + ends[-1])
+            ends.append(ends[-1] + (int(xp.max(peaks)) + 1 if peaks.size else 0))
+        peak = xp.take(xp.concat(own), xp.argsort(xp.concat(members)))
+        sums = home(PeakSums.of(shard.index, self.intensity_of(shard), peak, self.coordinates))
+        index, label, peak = home((shard.index, label, peak))
+        outer = rim(index, self.shape, self.plans[shard.number].blocks)
+        found = []
         for k, (start, stop) in enumerate(pairwise(ends)):
             at = outer & (label == k)
             course = np.zeros(int(at.sum()), np.int8)
-            peaks.append(ShardPeaks(sums[start:stop], shard.index[at], peak[at] - np.int32(start), course))
-        return _ShardOfClusters(shard.number, label, peak, ends, peaks)
+            found.append(ShardPeaks(sums[start:stop], index[at], peak[at] - np.int32(start), course))
+        return _ShardOfClusters(shard.number, label, peak, ends, found)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from xtec.core.chunking import Block, block_shape
-from xtec.core.device import Device, Host
 from xtec.core.errors import ConfigError
 from xtec.core.memory import format_bytes
 from xtec.io import Series
@@ -31,8 +30,10 @@ _BLOCK_BYTES = 8 * 2**20
 """A block is about as large as the processor's cache."""
 
 _DEVICE_BLOCK_BYTES = 64 * 2**20
-_DEVICE_SHARE = 32
-"""The same on other devices, two for each worker; blocks and shards take such a part of its memory."""
+"""The same on other devices, two for each worker."""
+
+_DEVICE_SHARE = 8
+"""What workers have in hand together is such a part of a device's memory at most, before they work on it."""
 
 _SHARD_BYTES = (32 * 2**20, 2 * 2**30)
 _SHARDS = 64
@@ -137,7 +138,7 @@ def plan_run(
     *,
     threshold: bool = True,
     figures: bool = True,
-    device: Device | None = None,
+    device_bytes: int | None = None,
 ) -> RunPlan:
     """Cut a series into blocks and shards that fit a memory limit.
 
@@ -152,8 +153,8 @@ def plan_run(
         Whether there is one; otherwise all voxels are kept.
     figures : bool
         Whether figures are drawn.
-    device : Device, optional
-        What they are worked on; the processor by default.
+    device_bytes : int, optional
+        Memory of the device that they are worked on; by default that is the processor.
 
     Raises
     ------
@@ -164,9 +165,9 @@ def plan_run(
     voxel_bytes = series.n_temperatures * series.dtype.itemsize
     room = limit - PROGRAM_BYTES - _table_bytes(series)
     wanted, n_buffers, largest = _BLOCK_BYTES, 1, _SHARD_BYTES[1]
-    if device is not None and not isinstance(device, Host):
-        largest = min(largest, device.free_bytes() // _DEVICE_SHARE)
-        wanted, n_buffers = min(_DEVICE_BLOCK_BYTES, largest), 2
+    if device_bytes is not None:
+        largest = min(largest, device_bytes // (_DEVICE_SHARE * n_workers))
+        wanted, n_buffers = min(_DEVICE_BLOCK_BYTES, largest), 4  # two, rounded up to a power of two
     blocks = series.blocks(max(min(wanted, room // (8 * n_workers)), 1))
     block_bytes = max(map(_voxels, blocks)) * (n_buffers * voxel_bytes + 48)
     kept = KEPT_SHARE if threshold else 1.0

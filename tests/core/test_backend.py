@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
 
 from xtec.core import grouped
 from xtec.core.arrays import array_bytes, home, is_host, like, some_rows
-from xtec.core.device import Device, Host, halving
+from xtec.core.backend import cupy_is_installed
+from xtec.core.device import Device, Host, halving, work_on
 from xtec.core.parallel import Memory, Threads
 from xtec.core.resident import Resident, lifted
 from xtec.core.shards import Record
@@ -169,6 +172,94 @@ def test_work_is_done_again_with_room_made_for_it() -> None:
         assert store.on_device == 0
 
 
+class Metered(Host):
+    """A device of 2,500 bytes, which are taken by arrays until nobody knows of them."""
+
+    out_of_memory = (MemoryError,)
+    alive: ClassVar[list[weakref.ref[Any]]] = []
+
+    def allocate(self, n: int) -> np.ndarray:
+        """n bytes, where there is room for them."""
+        in_use = sum(array.nbytes for one in self.alive if (array := one()) is not None)
+        if in_use + n > 2500:
+            raise MemoryError
+        made = np.empty(n, np.uint8)
+        self.alive.append(weakref.ref(made))
+        return made
+
+
+def test_an_attempt_that_failed_holds_on_to_nothing() -> None:
+    device, tried = Metered(), []
+
+    def work() -> int:
+        tried.append(1)
+        held = [device.allocate(1000), device.allocate(1000)]
+        if len(tried) == 1:
+            held.append(device.allocate(1000))  # one too many, but only at first
+        return len(held)
+
+    assert work_on(device, work, make_room=lambda: len(tried) < 2) == 2
+    assert len(tried) == 2
+    assert list(halving(device, 4000, lambda part: device.allocate(part.stop - part.start).nbytes)) == [
+        2000,
+        2000,
+    ]
+
+
+def test_records_that_no_longer_fit_rest_below() -> None:
+    class Full(Host):
+        out_of_memory = (MemoryError,)
+
+        def upload(self, values: np.ndarray) -> np.ndarray:
+            raise MemoryError
+
+    below = Counting()
+    store = Resident(Full(), below, budget=10_000)
+    handle = store.put(Pair(1, np.ones(100)))
+    assert below.n == 1
+    assert store.on_device == 0
+    assert below.get(handle.resting).values.sum() == 100
+
+
+def test_a_record_lives_until_the_stream_is_done_with_it() -> None:
+    seen: list[str] = []
+
+    class Streamed(Host):
+        @contextmanager
+        def stream(self) -> Iterator[None]:
+            yield
+            seen.append("stream done")
+
+    class Copying(Counting):
+        def put(self, item: Any) -> list[Any]:
+            return super().put(Pair(item.number, item.values.copy()))
+
+    store = Resident(Streamed(), Copying(), budget=10_000)
+    handle = store.put(Pair(1, np.ones(100)))
+    weakref.finalize(handle.record, seen.append, "record freed")
+    seen.clear()
+
+    def work(entry: Any) -> None:
+        record = store.get(entry)
+        store.make_room()  # as another thread does
+        assert record.number == 1
+
+    store.work(work, handle)
+    assert seen == ["stream done", "record freed"]
+
+
+def test_half_of_the_records_leave_at_a_time() -> None:
+    store = Resident(Small(), Counting(), budget=10_000)
+    for pair in records(4):
+        store.put(pair)
+    assert store.make_room()
+    assert store.on_device == 1600
+    assert store.make_room()
+    assert store.make_room()
+    assert store.on_device == 0
+    assert not store.make_room()
+
+
 def test_lifting_leaves_numbers_alone(device: Device) -> None:
     there = lifted(Pair(3, np.arange(3)), device)
     assert there.number == 3
@@ -254,12 +345,9 @@ def test_a_gpu_that_cannot_be_used_is_exit_5_with_the_reason(case: str, tmp_path
 
 
 def test_without_cupy_the_line_to_install_it_is_given(tmp_path: Path) -> None:
-    hidden = tmp_path / "path"
-    hidden.mkdir()
-    (hidden / "sitecustomize.py").write_text("", encoding="utf-8")
-    if __import__("importlib.util").util.find_spec("cupy") is not None:
+    if cupy_is_installed():
         pytest.skip("CuPy is installed")
-    done = run_cluster(tmp_path, hidden)
+    done = run_cluster(tmp_path, tmp_path)
     assert done.returncode == 5
     assert "CuPy is not installed" in done.stderr
     assert 'pip install "xtec-pipeline[gpu]"' in done.stderr

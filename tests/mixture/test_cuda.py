@@ -110,7 +110,7 @@ def put(request: pytest.FixtureRequest) -> Iterator[Callable[[np.ndarray], objec
     try:
         device = open_cuda()
     except BackendUnavailableError as error:
-        pytest.skip(str(error))
+        pytest.skip(error.what)
     with device.stream():
         yield device.upload
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import h5py
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
+from xtec.core.backend import Cuda, cupy_is_installed
+from xtec.core.device import Host
 from xtec.core.errors import BackendUnavailableError, ConfigError, InputError
 from xtec.core.parallel import Threads
 from xtec.io import open_series
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
-from xtec_pipelines.dask_workers import DaskWorkers
+from xtec_pipelines.dask_workers import DaskWorkers, connect_to, local_processes
 from xtec_pipelines.holding import IngestOptions
 from xtec_pipelines.ingest import ingest
 from xtec_pipelines.plan import ShardPlan
@@ -188,3 +192,36 @@ def test_no_scheduler_there(series: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_unknown_scheduler_is_an_error() -> None:
     with pytest.raises(ConfigError, match="unknown scheduler 'slurm'"):
         make_config({"inputs": ["a"], "output": "b", "scheduler": "slurm"})
+
+
+def test_workers_without_a_gpu_are_told_apart(cluster: LocalCluster) -> None:
+    if cupy_is_installed():
+        pytest.skip("CuPy is installed")
+    with pytest.raises(BackendUnavailableError, match=r"a worker of .* has no GPU .*CuPy is not installed"):
+        connect_to(cluster.scheduler_address, 1, Cuda())
+
+
+def test_processes_on_gpus_need_dask_cuda(tmp_path: Path) -> None:
+    if importlib.util.find_spec("dask_cuda"):
+        pytest.skip("dask-cuda is installed")
+    with pytest.raises(BackendUnavailableError, match="dask-cuda, which is not installed") as found:
+        local_processes(None, 10**9, tmp_path, Cuda())
+    assert "pip install dask-cuda" in str(found.value.hint)
+
+
+@pytest.mark.parametrize(("asked", "started"), [(None, 2), (1, 1), (5, 2)])
+def test_one_worker_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int | None, started: int
+) -> None:
+    """With a LocalCluster in place of dask-cuda's, and two cards that nobody has."""
+    module = ModuleType("dask_cuda")
+    module.LocalCUDACluster = lambda **given: LocalCluster(  # type: ignore[attr-defined]
+        processes=False, threads_per_worker=1, **given
+    )
+    monkeypatch.setitem(sys.modules, "dask_cuda", module)
+    monkeypatch.setattr("xtec_pipelines.dask_workers.n_cuda_devices", lambda: 2)
+    monkeypatch.setattr("xtec_pipelines.dask_workers.open_cuda", lambda: None)
+    with local_processes(asked, 10**9, tmp_path, Cuda()) as workers:
+        assert workers.n == started
+        assert workers.device == Cuda()
+        assert workers.driver == Host()

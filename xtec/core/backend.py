@@ -40,8 +40,8 @@ class Cuda:
 
     @property
     def out_of_memory(self) -> tuple[type[Exception], ...]:
-        """CuPy's own error."""
-        return (_cupy().cuda.memory.OutOfMemoryError,)
+        """CuPy's own error is a MemoryError, and sorting raises the plain one."""
+        return (MemoryError,)
 
     @contextmanager
     def stream(self) -> Iterator[None]:
@@ -83,17 +83,24 @@ class Cuda:
         cupy = _cupy()
         with cupy.cuda.Device(self.number) as device:
             pool = cupy.get_default_memory_pool()
-            if pool.get_limit() == 0 and "CUPY_GPU_MEMORY_LIMIT" not in os.environ:
-                pool.set_limit(size=int(_SHARE * (device.mem_info[0] + pool.total_bytes())))
             free = int(device.mem_info[0]) + int(pool.free_bytes())
             limit = int(pool.get_limit())
             return min(free, limit - int(pool.used_bytes())) if limit else free
 
+    def limit_pool(self) -> None:
+        """Leave some of the card's memory to others, unless CUPY_GPU_MEMORY_LIMIT says how much."""
+        cupy = _cupy()
+        with cupy.cuda.Device(self.number) as device:
+            pool = cupy.get_default_memory_pool()
+            if pool.get_limit() == 0 and "CUPY_GPU_MEMORY_LIMIT" not in os.environ:
+                pool.set_limit(size=int(_SHARE * (device.mem_info[0] + pool.total_bytes())))
+
     def release(self) -> None:
-        """Empty CuPy's pool."""
+        """Empty CuPy's pools, that of pinned memory too."""
         cupy = _cupy()
         with cupy.cuda.Device(self.number):
             cupy.get_default_memory_pool().free_all_blocks()
+        cupy.get_default_pinned_memory_pool().free_all_blocks()
 
     def describe(self) -> dict[str, str]:
         """Device, its memory, driver, CUDA and CuPy."""
@@ -167,11 +174,13 @@ def open_cuda() -> Cuda:
             hint="CUDA_VISIBLE_DEVICES and the job's share of GPUs, or --backend numpy",
         )
     device = Cuda(int(runtime.getDevice()))
+    failures = (RuntimeError, ImportError, OSError, MemoryError, cupy.cuda.compiler.CompileException)
     try:
         with device.stream():
             int(cupy.arange(2).sum())  # compiles a kernel and runs it
-    except (RuntimeError, ImportError, OSError) as error:
+    except failures as error:
         raise _not_usable(driver, cuda, error) from error
+    device.limit_pool()
     return device
 
 
@@ -225,5 +234,9 @@ def _raw_kernel(source: str, name: str, options: tuple[str, ...], shared_bytes: 
 
 def n_multiprocessors(array: Any) -> int:
     """Of the card that an array is on."""
-    with array.device:
-        return int(array.device.attributes["MultiProcessorCount"])
+    return _n_multiprocessors(int(array.device.id))
+
+
+@cache
+def _n_multiprocessors(number: int) -> int:
+    return int(_cupy().cuda.Device(number).attributes["MultiProcessorCount"])

@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from functools import partial
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,13 +128,46 @@ def halving(
     start, size = 0, max(min(size or n, n), 1)
     while start < n:
         part = slice(start, min(start + size, n))
-        try:
-            made = work(part)
-        except device.out_of_memory:
+        fits, made = attempt(device, partial(work, part))
+        if fits:
+            yield made
+            start = part.stop
+        elif size // 2 < _SMALLEST:
+            device.release()
+            yield work(part)
+            start = part.stop
+        else:
             device.release()
             size = (part.stop - start + 1) // 2
-            if size < _SMALLEST:
-                raise
-            continue
-        yield made
-        start = part.stop
+
+
+def attempt(device: Device, work: Callable[[], Outcome]) -> tuple[bool, Any]:
+    """Whether the memory of a device sufficed, and what came out.
+
+    Where it did not, nothing of the attempt is held on to: an exception would keep all its arrays.
+    """
+    try:
+        return True, work()
+    except device.out_of_memory:
+        return False, None
+
+
+def work_on(
+    device: Device, work: Callable[[], Outcome], make_room: Callable[[], bool] = lambda: False
+) -> Outcome:
+    """Work in a stream of this thread; again with more room where memory was short.
+
+    Parameters
+    ----------
+    device : Device
+    work : callable
+    make_room : callable
+        Frees memory of the device, and says whether there was any to free.
+    """
+    with device.stream():
+        fits, made = attempt(device, work)
+        while not fits:
+            more = make_room()
+            device.release()
+            fits, made = attempt(device, work) if more else (True, work())
+        return cast(Outcome, made)

@@ -9,6 +9,9 @@ from typing import Any
 
 from xtec.core.arrays import is_host, namespace
 
+_FEW_BINS = 4096
+"""CuPy counts into more with a workspace of gigabytes, unless the counts are weighted."""
+
 
 def counts(group: Any, n_groups: int) -> Any:
     """How many values each group has, shape (n_groups,), int64.
@@ -20,8 +23,11 @@ def counts(group: Any, n_groups: int) -> Any:
     n_groups : int
     """
     xp = namespace(group)
-    if hasattr(xp, "bincount"):
+    if is_host(group) or (hasattr(xp, "bincount") and n_groups <= _FEW_BINS):
         return xp.astype(xp.bincount(group, minlength=n_groups), xp.int64)
+    if hasattr(xp, "bincount"):
+        one = xp.broadcast_to(xp.ones((), dtype=xp.float64), group.shape)
+        return xp.astype(xp.bincount(group, weights=one, minlength=n_groups), xp.int64)
     _, starts, stops = _sorted(group, n_groups)
     return stops - starts
 
@@ -47,8 +53,8 @@ def maxima(values: Any, group: Any, n_groups: int, empty: float) -> Any:
     """Largest value of each group, shape (n_groups,), of the values' type; `empty` where there is none."""
     xp = namespace(values)
     largest = xp.full(n_groups, empty, dtype=values.dtype, device=values.device)
-    if is_host(values) or (hasattr(xp.maximum, "at") and values.dtype in (xp.int32, xp.float32)):
-        # CuPy's scatter has no int64, and takes float64 in single precision.
+    if is_host(values) or (hasattr(xp.maximum, "at") and values.dtype != xp.float64):
+        # CuPy's scatter compares float64 in single precision.
         xp.maximum.at(largest, group, values)
         return largest
     if values.size == 0:

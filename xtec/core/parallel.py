@@ -110,6 +110,10 @@ class Threads:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def describe(self) -> dict[str, str]:
+        """Device, driver and libraries."""
+        return self.device.describe()
+
     def close(self) -> None:
         """Let what has begun come to its end, and nothing else."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar, cast
 
 from xtec.core.arrays import home, is_host
-from xtec.core.device import Device
+from xtec.core.device import Device, attempt, work_on
 from xtec.core.parallel import Handle, Store
 from xtec.core.shards import Item, deferred, record_bytes
 
@@ -70,13 +70,17 @@ class Resident:
         with self._lock:
             fits = self.on_device + size <= self.budget
             self.on_device += size if fits else 0
-        if not fits:
-            return _Entry(None, type(item), self.below.put(home(item)))
-        with self.device.stream():
-            entry = _Entry(lifted(item, self.device), type(item), size=size)
-        with self._lock:
-            self._entries[id(entry)] = entry
-        return entry
+        if fits:
+            with self.device.stream():
+                fits, there = attempt(self.device, lambda: lifted(item, self.device))
+            if fits:
+                entry = _Entry(there, type(item), size=size)
+                with self._lock:
+                    self._entries[id(entry)] = entry
+                return entry
+            with self._lock:
+                self.on_device -= size
+        return _Entry(None, type(item), self.below.put(home(item)))
 
     def get(self, handle: _Entry) -> Any:
         """The record on the device; of one that rests elsewhere each field when it is asked for."""
@@ -96,22 +100,23 @@ class Resident:
         handle.record, handle.size = None, 0
 
     def work(self, function: Callable[[Any], Outcome], item: Any) -> Outcome:
-        """Apply a function in a stream of this thread; again without other records if room is short."""
-        with self.device.stream():
-            try:
-                return function(item)
-            except self.device.out_of_memory:
-                self.make_room()
-                return function(item)
+        """Apply a function in a stream of this thread; with fewer records beside it if room is short."""
+        held = getattr(item, "record", None)  # not freed before the stream is done, whoever makes room
+        made = work_on(self.device, lambda: function(item), self.make_room)
+        del held
+        return made
 
-    def make_room(self) -> None:
-        """Have every record rest below the device from now on."""
+    def make_room(self) -> bool:
+        """Keep half as much on the device from now on; whether anything had to go."""
         with self._lock:
-            entries, self._entries = list(self._entries.values()), {}
-            self.budget = 0
-            logger.info("the device is short of memory: %d shards rest in host memory", len(entries))
-            for entry in entries:
+            self.budget = self.on_device // 2
+            moved = 0
+            while self.on_device > self.budget and self._entries:
+                _, entry = self._entries.popitem()
                 entry.resting = self.below.put(home(entry.record))
                 self.on_device -= entry.size
                 entry.record, entry.size = None, 0
-        self.device.release()
+                moved += 1
+        if moved:
+            logger.info("the device is short of memory: %d more shards rest below it", moved)
+        return moved > 0

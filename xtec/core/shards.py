@@ -147,6 +147,9 @@ class Workers(Protocol):
     driver: Device
     """What this process works on, where something has come home."""
 
+    def describe(self) -> dict[str, str]:
+        """Their devices, drivers and libraries."""
+
     def make(
         self,
         function: Callable[[Any], Item],

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from xtec.core.arrays import library_of, namespace, numpy_dtype
+from xtec.core.arrays import library_of, numpy_dtype
 from xtec.core.types import FloatArray, Rescale
 from xtec.mixture.em import PlainModel
 from xtec.mixture.fused import Frame, precision
 from xtec.mixture.noise import Noisy
 from xtec.mixture.noisy import NoisyModel
 from xtec.mixture.parameters import MixtureParameters
-from xtec.mixture.passes import fused_model
+from xtec.mixture.passes import fused_model, most_probable
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,6 @@ class Labeller:
         if model is not None:
             return model.predict(block)
         return most_probable(PlainModel(self.parameters, frame.centre).responsibilities(block))
-
-
-def most_probable(shares: Any) -> tuple[Any, Any]:
-    """Component of the largest share, int16, and that share, float32; both of shape (n,)."""
-    xp = namespace(shares)
-    return xp.astype(xp.argmax(shares, axis=1), xp.int16), xp.astype(xp.max(shares, axis=1), xp.float32)
 
 
 @dataclass(frozen=True)

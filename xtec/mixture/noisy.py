@@ -24,6 +24,7 @@ from xtec.mixture.fused import LEAST, Frame, FusedModel, layout_of, padded_shape
 from xtec.mixture.moments import ComponentMoments
 from xtec.mixture.noise import Noisy, shape_of_noise
 from xtec.mixture.parameters import MixtureParameters
+from xtec.mixture.passes import most_probable
 
 Outcome = TypeVar("Outcome")
 
@@ -138,9 +139,7 @@ class NoisyModel(FusedModel):
 
     def predict(self, block: Noisy) -> tuple[Any, Any]:  # type: ignore[override]
         """Most probable component (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
-        share, _ = self.shares(block)
-        xp = namespace(share)
-        return xp.astype(xp.argmax(share, axis=1), xp.int16), xp.astype(xp.max(share, axis=1), xp.float32)
+        return most_probable(self.shares(block)[0])
 
     def least_likely(self, block: Noisy) -> tuple[float, Float64Array]:
         """Lowest ln density in a block, and the trajectory that has it."""

@@ -1,9 +1,10 @@
-"""Which way of passing over trajectories is the fastest for a mixture and where they are."""
+"""Which way of passing over trajectories is the fastest, and what a label is."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from xtec.core.arrays import namespace
 from xtec.mixture.fused import Frame, FusedModel, precision
 from xtec.mixture.moments import has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
@@ -32,3 +33,9 @@ def fused_model(library: str, parameters: MixtureParameters, frame: Frame, dtype
         if fits(parameters.n_components, parameters.n_features, precision(dtype)):
             return CudaModel(parameters, frame, precision(dtype))
     return None
+
+
+def most_probable(shares: Any) -> tuple[Any, Any]:
+    """Component of the largest share, int16, and that share, float32; both of shape (n,)."""
+    xp = namespace(shares)
+    return xp.astype(xp.argmax(shares, axis=1), xp.int16), xp.astype(xp.max(shares, axis=1), xp.float32)

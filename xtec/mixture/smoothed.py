@@ -18,9 +18,9 @@ from xtec.core.arrays import home, namespace
 from xtec.core.shards import PartOf, Record, Shards
 from xtec.core.types import Float64Array, FloatArray
 from xtec.mixture.em import EMState, PlainModel, maximise
-from xtec.mixture.labels import most_probable
 from xtec.mixture.moments import ComponentMoments, has_full_scatter
 from xtec.mixture.parameters import MixtureParameters
+from xtec.mixture.passes import most_probable
 from xtec.mixture.smoothing import Neighbourhood
 from xtec.mixture.trajectories import Trajectories, over_rows
 

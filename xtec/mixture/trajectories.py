@@ -198,7 +198,8 @@ class _Pieces:
 
     def __init__(self, arrays: Sequence[Any]) -> None:
         self._pieces = [piece for array in arrays for piece in _cut(array)]
-        self._n_threads = min(parallel.n_cores(), len(self._pieces))
+        at_home = all(is_host(rows_of(piece)) for piece in self._pieces)
+        self._n_threads = min(parallel.n_cores(), len(self._pieces)) if at_home else 1
         self._pool = ThreadPoolExecutor(self._n_threads) if self._n_threads > 1 else None
 
     def __len__(self) -> int:

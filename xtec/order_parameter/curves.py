@@ -99,9 +99,9 @@ def _moments(trajectories: Any, label: Any, n_clusters: int) -> ClusterMoments:
     xp = namespace(trajectories)
     numbers = xp.arange(1, n_clusters + 1, dtype=label.dtype, device=label.device)
     member = xp.astype(label[None, :] == numbers[:, None], xp.float64)
-    rows, size = xp.astype(trajectories, xp.float64), xp.sum(member, axis=1)
-    mean = (member @ rows) / xp.where(size > 0, size, xp.ones_like(size))[:, None]
-    squares = xp.stack([member[k, :] @ (rows - mean[k, :]) ** 2 for k in range(n_clusters)])
+    columns, size = xp.astype(trajectories.T, xp.float64), xp.sum(member, axis=1)
+    mean = (member @ columns.T) / xp.where(size > 0, size, xp.ones_like(size))[:, None]
+    squares = xp.stack([(columns - mean[k, :, None]) ** 2 @ member[k, :] for k in range(n_clusters)])
     return home(ClusterMoments(size, mean, squares))
 
 

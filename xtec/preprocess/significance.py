@@ -122,8 +122,8 @@ def plain_table(log_mean: Any, log_rough: Any, cell: Any) -> Any:
     xp = namespace(log_rough)
 
     def bins(values: Any, step: float, limit: int) -> Any:
-        scaled = xp.clip(xp.astype(values, xp.float64) / step + limit, 0.0, 2 * limit - 1.0)
-        return xp.astype(scaled, xp.int64)
+        scaled = xp.astype(values, xp.float64) / step + limit
+        return xp.astype(xp.maximum(xp.minimum(scaled, 2 * limit - 1.0), 0.0), xp.int64)
 
     value, bright = bins(log_rough, _STEP, _LIMIT), bins(log_mean, _MEAN_STEP, _MEAN_LIMIT)
     rows = (xp.astype(cell, xp.int64), 256 + bright)
@@ -222,7 +222,7 @@ def _chi_squares(found: Significance, judged: Judged) -> NDArray[np.int64]:
     xp = namespace(judged.log_mean)
     with np.errstate(divide="ignore"):
         logs = xp.log(chi_square(found, judged.log_mean, judged.smooth, judged.cell))
-    place = xp.astype(xp.clip((logs + 10) / _FINE, 0.0, _HIGHEST - 1.0), xp.int64)
+    place = xp.astype(xp.maximum(xp.minimum((logs + 10) / _FINE, _HIGHEST - 1.0), 0.0), xp.int64)
     return cast(NDArray[np.int64], grouped.counts(place, _HIGHEST))
 
 

@@ -151,6 +151,8 @@ def _counts_between(values: Float64Array, low: float, high: float) -> NDArray[np
 
 def _ends_of_bin(values: Float64Array, low: float, high: float, chosen: int) -> tuple[float, float]:
     if not is_host(values):
+        if values.size == 0:
+            return np.inf, -np.inf
         place, xp = _plain_coarse_bins(values, low, high)
         inside, far = place == chosen, xp.full_like(values, np.inf)
         return float(xp.min(xp.where(inside, values, far))), float(xp.max(xp.where(inside, values, -far)))
@@ -175,7 +177,7 @@ def _plain_coarse_bins(values: Any, low: float, high: float) -> tuple[Any, Any]:
     xp = namespace(values)
     inside = (values >= low) & (values <= high)
     scaled = xp.where(inside, (values - low) * (_COARSE / (high - low)), xp.zeros_like(values))
-    place = xp.clip(xp.astype(scaled, xp.int64), 0, _COARSE - 1)
+    place = xp.minimum(xp.astype(scaled, xp.int64), _COARSE - 1)
     return xp.where(inside, place, xp.full_like(place, _COARSE)), xp
 
 
@@ -184,7 +186,7 @@ def _plain_bins(values: Any, edges: Float64Array, centre: float) -> Any:
     xp, n_bins = namespace(values), edges.size - 1
     low, bounds = float(edges[0]), like(edges, values)
     scale = float(n_bins / (edges[-1] - low)) if edges[-1] > low else 0.0
-    place = xp.clip(xp.astype((values - low) * scale, xp.int64), 0, n_bins - 1)
+    place = xp.minimum(xp.astype((values - low) * scale, xp.int64), n_bins - 1)
     before = values < xp.take(bounds, place)
     after = (values >= xp.take(bounds, place + 1)) & (place < n_bins - 1) & ~before
     place = place - xp.astype(before, xp.int64) + xp.astype(after, xp.int64)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xtec.core.arrays import is_host, like, namespace, some_rows
 from xtec.core.types import Float64Array, FloatArray
-from xtec.mixture.labels import most_probable
+from xtec.mixture.passes import most_probable
 from xtec.mixture.smoothed import Placed
 
 _COSINES = 10
@@ -105,8 +105,8 @@ class View:
             xp.astype(one, xp.float64) for one in (block.rows, block.noise, block.excess, block.chance)
         )
         deviation = xp.sqrt(noise)
-        excess = xp.clip(above, _LEAST_EXCESS, None)
-        doubt = xp.clip(_BACKGROUND * (1 - excess) / excess, None, 1.0) ** 2
+        excess = xp.maximum(above, _LEAST_EXCESS)
+        doubt = xp.minimum(_BACKGROUND * (1 - excess) / excess, 1.0) ** 2
         points = (rows @ like(cosines, rows)) / deviation[:, None]
         return cls(points, 1 / deviation, excess, doubt, chance)
 
@@ -162,7 +162,7 @@ class Shapes:
         )
         squares = xp.sum(points**2, axis=1)
         along = points @ directions.T
-        length = xp.clip(along, _LEAST, None)
+        length = xp.maximum(along, _LEAST)
         freedom = max(points.shape[1] - 1, 1)
         wider = 1 + _TOLERANCE**2 * length**2 / freedom
         off = squares[:, None] - 2 * along * length + length**2
@@ -188,10 +188,10 @@ class Shapes:
 
     def __call__(self, block: Shaped) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Most probable class (0..K-1) of each trajectory, and its probability; both of shape (n,)."""
-        shares = [self.responsibilities(View.of(block.chosen(part))) for part in block.parts()]
-        if not shares:
+        found = [most_probable(self.responsibilities(View.of(block.chosen(part)))) for part in block.parts()]
+        if not found:
             return np.empty(0, np.int16), np.empty(0, np.float32)
-        label, probability = zip(*map(most_probable, shares), strict=True)
+        label, probability = zip(*found, strict=True)
         xp = namespace(label[0])
         return xp.concat(label), xp.concat(probability)
 
