@@ -2,9 +2,10 @@
 
     python benchmarks/compare.py RUN_A RUN_B [--tie 1e-3] [--json]
 
-Ends with 0 if both kept the same voxels and only voxels between two clusters have different labels, with 1 if
-not, and with 2 if the runs cannot be compared. Clusters may be numbered differently. A voxel counts as between
-two clusters if neither run gives its cluster more than half; with three or more it may be nearer to one.
+Ends with 0 if both kept the same voxels and only voxels between two clusters have different labels, with 1
+if not, and with 2 if the runs cannot be compared. Clusters may be numbered differently. A voxel counts as
+between two clusters if neither run gives its cluster more than half; with three or more it may be nearer to
+one.
 """
 
 from __future__ import annotations
