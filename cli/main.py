@@ -18,6 +18,7 @@ from xtec_cli.commands.run import run
 from xtec_cli.commands.select import select
 from xtec_cli.commands.simulate import simulate
 from xtec_cli.commands.unit_cell import unit_cell
+from xtec_cli.commands.watch import watch
 from xtec_cli.settings import Settings, global_options
 
 
@@ -31,7 +32,10 @@ def xtec() -> None:
     """
 
 
-for command in (demo, inspect, cluster, select, order_parameter, unit_cell, phase_diagram, simulate, run):
+for command in (
+    *(demo, inspect, cluster, select, order_parameter, unit_cell, phase_diagram),
+    *(watch, simulate, run),
+):
     xtec.add_command(command)
 
 

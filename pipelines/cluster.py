@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.mixture import GaussianMixture
+from xtec.operando.follow import ClusterMembers, follow, keep_numbers
 from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec.preprocess import MaskRules, parse_threshold
 from xtec_pipelines.averaged import AveragedPeaks, every_peak
@@ -43,8 +45,23 @@ from xtec_pipelines.workers import open_workers
 logger = logging.getLogger(__name__)
 
 
-def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> ClusterRun:
+def run_cluster(
+    config: ClusterConfig,
+    progress: Progress | None = None,
+    *,
+    stand_in: Callable[[Series], Series] = lambda series: series,
+    previous: ClusterMembers | None = None,
+) -> ClusterRun:
     """Cluster a series and write the run folder.
+
+    Parameters
+    ----------
+    config : ClusterConfig
+    progress : Progress, optional
+    stand_in : callable
+        Gives what is read in place of the series, such as local copies.
+    previous : Members, optional
+        Clusters of a shorter series, whose numbers are kept.
 
     Raises
     ------
@@ -68,7 +85,7 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
         check_output(folder, series.inputs, force=config.force, resume=config.resume)
         parent = load_parent(config, series) if config.from_run else None
         choice = choose_device(config.backend, config.scheduler, series)
-        run = _compute(series, config, progress, parent, choice)
+        run = _compute(stand_in(series), config, progress, parent, choice, previous)
         process = _process(series, config, progress, began, book.warnings)
         process["parameters"]["backend"] = choice.device.name
         process["backend"] = {**choice.record(), **run.process}
@@ -100,7 +117,12 @@ def _refined(config: ClusterConfig, progress: Progress) -> ClusterRun:
 
 
 def _compute(
-    series: Series, config: ClusterConfig, progress: Progress, parent: Parent | None, choice: DeviceChoice
+    series: Series,
+    config: ClusterConfig,
+    progress: Progress,
+    parent: Parent | None,
+    choice: DeviceChoice,
+    previous: ClusterMembers | None,
 ) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
     with Journal.open(series, config, device_bytes(choice)) as journal:
@@ -135,7 +157,7 @@ def _compute(
                     series, ingest_options(config), workers, plan.shards, progress, journal.remember
                 )
                 _note_threshold(kept)
-            run = cluster_kept(series, kept, config, progress, journal)
+            run = cluster_kept(series, kept, config, progress, journal, previous)
             return replace(run, process=workers.describe())
 
 
@@ -178,6 +200,7 @@ def cluster_kept(
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None = None,
+    previous: ClusterMembers | None = None,
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
     noise = count_scale(config, kept, series.scan)
@@ -215,7 +238,7 @@ def cluster_kept(
             )
     with progress.stage("measure"):
         table = measure(found, series, backdrop)
-    run = _assemble(series, kept, choice, fit.mixture, labelled, table)
+    run = _assemble(series, kept, choice, fit.mixture, labelled, table, previous)
     return replace(run, selection=fit.selection)
 
 
@@ -226,12 +249,17 @@ def _assemble(
     mixture: GaussianMixture,
     labelled: Labelled,
     peaks: PeakTable,
+    previous: ClusterMembers | None,
 ) -> ClusterRun:
     """Number the clusters, describe them, and put everything together."""
     k = mixture.config.n_components
     voxels = np.bincount(labelled.label, minlength=k + 1)[1:]
     curves = cluster_curves(series.scan, labelled.rescaled, labelled.intensity)
     order, trends = number_clusters(curves, voxels)
+    if previous is not None:
+        as_read = np.argsort(order)[labelled.label - 1].astype(np.int16) + np.int16(1)
+        places = keep_numbers(follow(previous, ClusterMembers(labelled.index, as_read), k))
+        order, trends = order[places], [trends[place] for place in places]
     rank = np.zeros(k + 1, dtype=np.int16)
     rank[order + 1] = np.arange(1, k + 1)
     label = rank[labelled.label]

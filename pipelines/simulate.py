@@ -174,18 +174,29 @@ def run_simulate(config: SimulateConfig) -> list[SimulatedFile]:
     specs = make_specs(config.preset, config.overrides)
     storage = config.storage
     paths = [config.output] if len(specs) == 1 else [_member(config, spec) for spec in specs]
-    if config.layout is Layout.NXREFINE and specs[0].grid.planar:
-        raise ConfigError("the NXRefine layout needs three axes", hint="use --layout stacked for one plane")
-    if config.layout is Layout.NXREFINE and specs[0].grid.cycle:
-        raise ConfigError(
-            "the NXRefine layout has one scan at each temperature", hint="use --layout stacked for a cycle"
-        )
+    if config.layout is Layout.NXREFINE:
+        check_nxrefine(specs[0])
     for path in paths:
         refuse_existing(path, config.force)
     return [
         write_simulation(spec, path, layout=config.layout, storage=storage, force=config.force)
         for spec, path in zip(specs, paths, strict=True)
     ]
+
+
+def check_nxrefine(spec: SeriesSpec) -> None:
+    """Refuse a series that cannot be written as an NXRefine folder.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if spec.grid.planar:
+        raise ConfigError("the NXRefine layout needs three axes", hint="use --layout stacked for one plane")
+    if spec.grid.cycle:
+        raise ConfigError(
+            "the NXRefine layout has one scan at each temperature", hint="use --layout stacked for a cycle"
+        )
 
 
 def write_simulation(

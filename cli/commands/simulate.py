@@ -12,10 +12,10 @@ from xtec_cli.settings import Settings, global_options
 
 @click.command("simulate")
 @click.argument("preset", type=click.Choice(["cdw", "iuc", "phase-diagram", "tiny"]))
+@click.option("-o", "--output", metavar="PATH", help="File; a folder for nxrefine and phase-diagram.")
 @click.option(
-    "-o", "--output", required=True, metavar="PATH", help="File; a folder for nxrefine and phase-diagram."
+    "--layout", type=click.Choice(["stacked", "nxrefine"]), help="[stacked; nxrefine with --arrive]"
 )
-@click.option("--layout", type=click.Choice(["stacked", "nxrefine"]), default="stacked", show_default=True)
 @click.option("--region", metavar="H=A:B,K=A:B,L=A:B", help="Part of reciprocal space, in r.l.u.")
 @click.option("--pixels", type=int, help="Grid steps per r.l.u.")
 @click.option("--planar", is_flag=True, default=None, help="One plane at the lower end of L.")
@@ -43,13 +43,39 @@ from xtec_cli.settings import Settings, global_options
 )
 @click.option("--chunks", metavar="T,L,K,H", help="Chunk shape [1,8,64,64; 50,50,50 for nxrefine].")
 @click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--arrive", metavar="DIR", help="Let the temperatures arrive in this folder, one by one.")
+@click.option("--every", metavar="TIME", help="With --arrive: time between two, such as 0.2s or 2m [5s].")
+@click.option("--order", type=click.Choice(["rising", "falling", "random"]), help="With --arrive. [rising]")
+@click.option(
+    "--faults",
+    metavar="NAME,...",
+    help="With --arrive: truncated, duplicate, vanish, unfinished, rewritten, or all.",
+)
 @global_options
 @click.pass_obj
 def simulate(settings: Settings, **values: Any) -> None:
     """Write a synthetic series whose transitions, wave vectors and labels are known.
 
     The truth stands in the same file under /entry/truth, or in the folder truth/ beside the scans.
+
+    With --arrive the temperatures come one by one, as NXRefine writes them: the transform, then the wrapper,
+    under locks. Each fault befalls one of them: a file is truncated and repaired later; a temperature comes
+    twice; one vanishes, for some time or for good; one is never finished; one is measured badly and
+    rewritten. Ctrl-C ends it.
     """
+    if values["arrive"] is not None:
+        _arrive(settings, values)
+        return
+    needless = [name for name in ("every", "order", "faults") if values.pop(name) is not None]
+    if needless:
+        raise click.UsageError(f"--{needless[0]} goes with --arrive")
+    if values["output"] is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    del values["arrive"]
+    _write(settings, values)
+
+
+def _write(settings: Settings, values: dict[str, Any]) -> None:
     from xtec_cli.show import show_json
     from xtec_pipelines.simulate import make_simulate_config, run_simulate
 
@@ -62,6 +88,20 @@ def simulate(settings: Settings, **values: Any) -> None:
         shape = " x ".join(map(str, each.shape))
         orders = ", ".join(_order(tc, beta) for _, tc, beta in each.transitions)
         click.echo(f"{each.path}   {shape}   {each.nbytes / 1e6:.1f} MB   truth: {orders or 'no transition'}")
+
+
+def _arrive(settings: Settings, values: dict[str, Any]) -> None:
+    from xtec_cli.show import show_json
+    from xtec_pipelines.arrive import Done, make_arrive_config, run_arrive
+
+    def show(done: Done) -> None:
+        if settings.json:
+            show_json(done.as_json())
+        else:
+            click.echo(f"{done.seconds:8.1f} s   {done.scan:>8} {done.action:<28} {done.path}")
+
+    settings.start_logging()
+    run_arrive(make_arrive_config(values), show)
 
 
 def _order(tc: float, beta: float) -> str:

@@ -24,6 +24,9 @@ from xtec.io.truth import truth_file_of, write_truth
 
 NXREFINE_CHUNK = 50
 
+_ENDED = "2000-01-01T00:00:00"
+"""When combining ended, which tells readers that it did; files do not depend on when they are made."""
+
 
 def write_nxrefine(folder: Path, source: SeriesSource, storage: Storage, *, force: bool = False) -> None:
     """Write an NXRefine sample folder: ``SAMPLE_30K.nxs`` wrappers that link to ``30K/transform.nxs``.
@@ -108,6 +111,7 @@ def _write_scan(folder: Path, prefix: str, source: SeriesSource, storage: Storag
         process = new_group(new_group(entry, "nxworkflow", "NXcollection"), "nxcombine", "NXprocess")
         process["program"] = CREATOR
         process["sequence_index"] = 1
+        process["end_time"] = _ENDED
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -6,7 +6,6 @@ import glob
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis, Region
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError, XtecError
-from xtec.io.hdf5 import DatasetRef, locate, open_hdf5
+from xtec.io.hdf5 import DatasetRef, locate
 from xtec.io.layout import (
     canonical_order,
     check_length,
@@ -25,16 +24,15 @@ from xtec.io.layout import (
     sample_of,
     scan_dimension,
 )
-from xtec.io.nexus import NexusData, find_data, read_scan_axis, read_scan_value, value_in_name
+from xtec.io.nexus import NexusData, find_data, read_scan_axis
 from xtec.io.series import Dropped, PerTemperature, Series
 from xtec.io.virtual import stacked_source
+from xtec.io.volume import SUFFIXES, Volume, is_parent, is_stranger, misfit, open_volume
 
 logger = logging.getLogger(__name__)
 
 _LEAST_RUN = 8
 """Values between two turns of a scan, on average; one that turns more often repeats values by mistake."""
-
-_SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def open_series(
 def _expand(inputs: Sequence[str | Path]) -> tuple[list[Path], bool]:
     """Files that the inputs stand for, and whether any was found by looking into a folder."""
     items = [Path(item) for item in inputs]
-    if len(items) == 1 and _is_parent(items[0]) and _series_files(items[0].parent):
+    if len(items) == 1 and is_parent(items[0]) and _series_files(items[0].parent):
         items = [items[0].parent]
     paths: list[Path] = []
     for path in items:
@@ -105,17 +103,12 @@ def _expand(inputs: Sequence[str | Path]) -> tuple[list[Path], bool]:
             hint = "give the folder that holds the wrappers, SAMPLE_300K.nxs and so on"
             raise SeriesNotFoundError(missing, file=path, hint=hint)
         paths += found
-    series = [path for path in paths if not _is_parent(path)]
+    series = [path for path in paths if not is_parent(path)]
     return list(dict.fromkeys(series or paths)), any(path.is_dir() for path in items)
 
 
 def _series_files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES and not _is_parent(path)]
-
-
-def _is_parent(path: Path) -> bool:
-    """Whether this is the parent that NXRefine keeps beside its wrappers (a list, not data)."""
-    return path.is_file() and path.stem.endswith("_scans")
+    return [path for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES and not is_parent(path)]
 
 
 def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenOptions) -> Series:
@@ -140,24 +133,14 @@ def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenO
     )
 
 
-@dataclass(frozen=True)
-class _Volume:
-    """One temperature."""
-
-    data: NexusData
-    signal: DatasetRef
-    axes: tuple[Axis, ...]
-    scan: Axis
-
-
 def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: bool) -> Series:
-    volumes: list[_Volume] = []
+    volumes: list[Volume] = []
     bad: list[tuple[Path, XtecError]] = []
     for path in paths:
         try:
-            volumes.append(_open_volume(path, options))
+            volumes.append(open_volume(path, options))
         except InputError as error:
-            if from_folder and _is_stranger(path, options):
+            if from_folder and is_stranger(path, options):
                 logger.warning("%s holds no temperature of the series; passed over", path)
             else:
                 bad.append((path, error))
@@ -169,7 +152,13 @@ def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: b
         raise SeriesNotFoundError("no temperatures found", file=paths[0].parent)
     for path, why in bad:
         logger.warning("%s dropped: %s", path, why)
-    volumes.sort(key=lambda volume: float(volume.scan.values[0]))
+    dropped = tuple(Dropped(str(path), why.what) for path, why in bad)
+    return replace(series_of(volumes), dropped=dropped)
+
+
+def series_of(volumes: Sequence[Volume]) -> Series:
+    """Volumes on one grid as a series, by rising value."""
+    volumes = sorted(volumes, key=lambda volume: volume.value)
     first = volumes[0]
     order = canonical_order(first.axes)
     return Series(
@@ -182,73 +171,28 @@ def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: b
         rows=tuple(range(len(volumes))),
         origin=(0,) * len(order),
         angles=first.data.angles,
-        dropped=tuple(Dropped(str(path), why.what) for path, why in bad),
         inputs=tuple(volume.data.file for volume in volumes),
         sample=sample_of(first.data, first.scan.name),
     )
 
 
-def _is_stranger(path: Path, options: OpenOptions) -> bool:
-    """A file in the folder with neither a volume nor a scan value: not part of the series."""
-    try:
-        find_data(path, entry=options.entry, group=options.group)
-    except SeriesNotFoundError:
-        with suppress(InputError), open_hdf5(path) as file:
-            sampled = f"{options.entry or 'entry'}/sample/temperature" in file
-            return not sampled and value_in_name(path) is None
-    except InputError:
-        pass
-    return False
-
-
-def _open_volume(path: Path, options: OpenOptions) -> _Volume:
-    data = find_data(path, entry=options.entry, group=options.group)
-    signal = locate(data.file, data.signal)
-    if len(signal.shape) == 4:
-        raise InputError(
-            "this file is a whole series (4 dimensions), not one temperature",
-            file=data.file,
-            hdf5_path=data.signal,
-            hint="give it alone",
-        )
-    check_rank(signal, data, (1, 2, 3))
-    return _Volume(data, signal, complete_axes(data, signal), read_scan_value(data, options.scan))
-
-
-def _agreeing(volumes: list[_Volume]) -> tuple[list[_Volume], list[tuple[Path, XtecError]]]:
+def _agreeing(volumes: list[Volume]) -> tuple[list[Volume], list[tuple[Path, XtecError]]]:
     """Split volumes into those on the commonest grid, without duplicates, and the rest with reasons."""
     if not volumes:
         return [], []
     common = Counter(volume.signal.shape for volume in volumes).most_common(1)[0][0]
     model = next(volume for volume in volumes if volume.signal.shape == common)
-    good: dict[float, _Volume] = {}
+    good: dict[float, Volume] = {}
     bad: list[tuple[Path, XtecError]] = []
     for volume in volumes:
-        value = float(volume.scan.values[0])
-        if volume.signal.shape != common:
-            what = f"shape {volume.signal.shape} where the others have {common}"
-        elif not _same_axes(volume.axes, model.axes):
-            what = f"the axes differ from those of {model.data.file.name}"
-        elif (volume.scan.name, volume.scan.units) != (model.scan.name, model.scan.units):
-            what = f"{_quantity(volume.scan)} where {model.data.file.name} has {_quantity(model.scan)}"
-        elif value in good:
+        value, what = volume.value, misfit(volume, model)
+        if what is None and value in good:
             what = f"{value:g} {volume.scan.units} is there twice: also in {good[value].data.file.name}"
-        else:
+        if what is None:
             good[value] = volume
             continue
         bad.append((volume.data.file, InputError(what, file=volume.data.file, hdf5_path=volume.data.signal)))
     return list(good.values()), bad
-
-
-def _quantity(scan: Axis) -> str:
-    return f"{scan.name} ({scan.units})"
-
-
-def _same_axes(some: Sequence[Axis], others: Sequence[Axis]) -> bool:
-    return all(
-        a.name == b.name and np.allclose(a.values, b.values, rtol=0, atol=1e-3 * abs(a.step) + 1e-12)
-        for a, b in zip(some, others, strict=True)
-    )
 
 
 def _unusable(bad: list[tuple[Path, XtecError]], total: int) -> XtecError:

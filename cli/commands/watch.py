@@ -1,0 +1,76 @@
+"""``xtec watch``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import rich_click as click
+
+from xtec_cli.options import (
+    cluster_options,
+    input_options,
+    mixture_options,
+    output_options,
+    work_options,
+)
+from xtec_cli.settings import Settings, global_options
+
+
+@click.command("watch")
+@partial(input_options, inputs_required=True)
+@output_options
+@click.option(
+    "--pattern", metavar="GLOB", help="Files to watch in DIR, such as '*/*.nxs' [those of NXRefine]."
+)
+@click.option("--every", metavar="TIME", default="10s", show_default=True, help="Between two looks.")
+@click.option(
+    "--rest", metavar="TIME", default="5s", show_default=True, help="Files must not change for so long."
+)
+@click.option("--until", type=int, metavar="N", help="End after so many temperatures.")
+@click.option("--idle", metavar="TIME", help="End after so long without anything new, such as 2h.")
+@click.option("--on-update", metavar="CMD", help="Run this with the run folder after every update.")
+@cluster_options
+@mixture_options
+@work_options
+@global_options
+@click.pass_obj
+def watch(settings: Settings, **values: Any) -> None:
+    """Keep results up with an experiment whose temperatures arrive in a folder.
+
+    INPUT is one folder. Each temperature that is complete is read once, and the run folder is renewed;
+    clusters keep their numbers. Started again with the same RUN, it goes on where it was.
+
+    \b
+    xtec watch nxrefine/SrRhSn/cubic -o runs/live --until 24
+    xtec watch scans -o runs/live --pattern "*.h5" --idle 2h --on-update ./notify.sh
+    """
+    from xtec.core.durations import parse_duration
+    from xtec_cli.progress import terminal_progress
+    from xtec_cli.show import show_run
+    from xtec_pipelines.config import validated
+    from xtec_pipelines.watch import WatchConfig, run_watch
+
+    for name in ("every", "rest", "idle"):
+        if values[name] is not None:
+            values[name] = parse_duration(values[name])
+    settings.start_logging()
+    config = validated(WatchConfig, values)
+    with terminal_progress(settings) as progress:
+        run = run_watch(config, partial(_say, settings), progress)
+    if run is not None and not settings.json:
+        show_run(run, config.folder, run.process["timings"])
+
+
+def _say(settings: Settings, event: dict[str, Any]) -> None:
+    """A line for each event: JSON, or words for people."""
+    from xtec_cli.show import show_json
+
+    if settings.json:
+        show_json(event)
+        return
+    if settings.quiet:
+        return
+    told = dict(event)
+    time, what = told.pop("time"), told.pop("event")
+    click.echo(f"{time[11:19]} {what:<10} " + ", ".join(f"{name} {fact}" for name, fact in told.items()))

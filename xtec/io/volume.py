@@ -1,0 +1,112 @@
+"""The volume of one temperature: opening it without its intensities, and whether two lie on one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xtec.core.axes import Axis
+from xtec.core.errors import InputError, SeriesNotFoundError
+from xtec.io.hdf5 import DatasetRef, locate, open_hdf5
+from xtec.io.layout import check_rank, complete_axes
+from xtec.io.nexus import NexusData, find_data, read_scan_value, value_in_name
+
+if TYPE_CHECKING:
+    from xtec.io.open import OpenOptions
+
+SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One temperature.
+
+    Attributes
+    ----------
+    data : NexusData
+        The NXdata group, in the wrapper or the plain file.
+    signal : DatasetRef
+        Where the intensities are.
+    axes : tuple of Axis
+        In the order of the signal's dimensions.
+    scan : Axis
+        The temperature (or field, ...), of length one.
+    """
+
+    data: NexusData
+    signal: DatasetRef
+    axes: tuple[Axis, ...]
+    scan: Axis
+
+    @property
+    def value(self) -> float:
+        """The temperature."""
+        return float(self.scan.values[0])
+
+
+def open_volume(path: Path, options: OpenOptions) -> Volume:
+    """Find the volume in a per-temperature file.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If the file, a group or the target of a link is missing.
+    InputError
+        If the file is unusable.
+    """
+    data = find_data(path, entry=options.entry, group=options.group)
+    signal = locate(data.file, data.signal)
+    if len(signal.shape) == 4:
+        raise InputError(
+            "this file is a whole series (4 dimensions), not one temperature",
+            file=data.file,
+            hdf5_path=data.signal,
+            hint="give it alone",
+        )
+    check_rank(signal, data, (1, 2, 3))
+    return Volume(data, signal, complete_axes(data, signal), read_scan_value(data, options.scan))
+
+
+def misfit(volume: Volume, model: Volume) -> str | None:
+    """Why a volume is not of the series that `model` is of; None if it is."""
+    if volume.signal.shape != model.signal.shape:
+        return f"shape {volume.signal.shape} where the others have {model.signal.shape}"
+    if not _same_axes(volume.axes, model.axes):
+        return f"the axes differ from those of {model.data.file.name}"
+    if (volume.scan.name, volume.scan.units) != (model.scan.name, model.scan.units):
+        return f"{_quantity(volume.scan)} where {model.data.file.name} has {_quantity(model.scan)}"
+    return None
+
+
+def _same_axes(some: Sequence[Axis], others: Sequence[Axis]) -> bool:
+    return all(
+        a.name == b.name and np.allclose(a.values, b.values, rtol=0, atol=1e-3 * abs(a.step) + 1e-12)
+        for a, b in zip(some, others, strict=True)
+    )
+
+
+def _quantity(scan: Axis) -> str:
+    return f"{scan.name} ({scan.units})"
+
+
+def is_stranger(path: Path, options: OpenOptions) -> bool:
+    """A file with neither a volume nor a scan value: not part of any series."""
+    try:
+        find_data(path, entry=options.entry, group=options.group)
+    except SeriesNotFoundError:
+        with suppress(InputError), open_hdf5(path) as file:
+            sampled = f"{options.entry or 'entry'}/sample/temperature" in file
+            return not sampled and value_in_name(path) is None
+    except InputError:
+        pass
+    return False
+
+
+def is_parent(path: Path) -> bool:
+    """Whether this is the parent that NXRefine keeps beside its wrappers (a list, not data)."""
+    return path.is_file() and path.stem.endswith("_scans")
