@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.mixture import GaussianMixture
-from xtec.operando.follow import ClusterMembers, follow, keep_numbers
 from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec.preprocess import MaskRules, parse_threshold
 from xtec_pipelines.averaged import AveragedPeaks, every_peak
@@ -41,6 +40,9 @@ from xtec_pipelines.second_pass import FIRST_PASS, Parent, load_parent, take
 from xtec_pipelines.smoothing import make_neighbourhood
 from xtec_pipelines.voxels import Labelled, Level, Voxels
 from xtec_pipelines.workers import open_workers
+
+if TYPE_CHECKING:
+    from xtec.operando.follow import ClusterMembers
 
 logger = logging.getLogger(__name__)
 
@@ -257,6 +259,8 @@ def _assemble(
     curves = cluster_curves(series.scan, labelled.rescaled, labelled.intensity)
     order, trends = number_clusters(curves, voxels)
     if previous is not None:
+        from xtec.operando.follow import ClusterMembers, follow, keep_numbers
+
         as_read = np.argsort(order)[labelled.label - 1].astype(np.int16) + np.int16(1)
         places = keep_numbers(follow(previous, ClusterMembers(labelled.index, as_read), k))
         order, trends = order[places], [trends[place] for place in places]
