@@ -21,7 +21,7 @@ from typing import Any
 import h5py
 from pydantic import Field
 
-from xtec.core.errors import ConfigError, InputError, NothingToClusterError
+from xtec.core.errors import ConfigError, DegenerateMixtureError, InputError, NothingToClusterError
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun
 from xtec.io import OpenOptions
@@ -43,8 +43,8 @@ COPIES = ".watch"
 _FEWEST = 2
 """Temperatures that can be clustered."""
 
-_NOT_YET = (InputError, NothingToClusterError)
-"""What a series that is not complete may still lead to."""
+_NOT_YET = (InputError, ConfigError, NothingToClusterError, DegenerateMixtureError)
+"""What a series may lead to while it is short: too few trajectories for its clusters, and the like."""
 
 Say = Callable[[dict[str, Any]], None]
 """Is told every event."""
@@ -156,6 +156,7 @@ def _begin(config: WatchConfig, say: Say, progress: Progress) -> _Watch:
         raise ConfigError("one folder is watched", hint="--pattern for files in folders below it")
     if folder.is_file():
         raise ConfigError("a folder is watched, this is a file", file=folder)
+    _batch(config, [folder])  # options that can never do are refused at once
     ours = (output / COPIES).is_dir()
     check_output(output, [folder], force=config.force or ours)
     mirror = Mirror(output / COPIES, config.bounds[0])
@@ -213,13 +214,9 @@ def _copy(watch: _Watch, event: Event) -> None:
 def _update(watch: _Watch, began: float) -> None:
     """Cluster what there is, and renew the run folder."""
     paths = watch.there()
-    options = watch.config.model_dump(include=set(ClusterConfig.model_fields))
-    config = make_config(
-        {**options, "inputs": tuple(map(str, paths)), "force": True, "resume": False, "figures": False}
-    )
-    progress = Progress()
+    config, previous = _batch(watch.config, paths), _members(watch.output)
     try:
-        run = run_cluster(config, progress, stand_in=watch.mirror.stand_in, previous=_members(watch.output))
+        run = run_cluster(config, stand_in=watch.mirror.stand_in, previous=previous)
     except _NOT_YET as error:
         watch.wanting = False
         _tell(watch, "no result", reason=error.what)
@@ -233,6 +230,13 @@ def _update(watch: _Watch, began: float) -> None:
         draw_figures(watch.output / "figures", run)
     if watch.config.on_update is not None:
         _call(watch, watch.config.on_update)
+
+
+def _batch(config: WatchConfig, paths: list[Path]) -> ClusterConfig:
+    """The run of `xtec cluster` that renews the results; figures are drawn after them."""
+    options = config.model_dump(include=set(ClusterConfig.model_fields))
+    own = {"inputs": tuple(map(str, paths)), "force": True, "resume": False, "figures": False}
+    return make_config({**options, **own})
 
 
 def _call(watch: _Watch, command: str) -> None:

@@ -265,3 +265,21 @@ def test_the_command_prints_a_line_of_json_for_each_event(
     assert sum(event["event"] == "ready" for event in events) == 8
     assert (folder / "scan_30K.nxs").read_bytes() == (tmp_path / "kept").read_bytes()
     assert run_cli("watch", folder, "-o", tmp_path / "run", "--every", "soon").code == 2
+
+
+def test_too_few_for_the_clusters_asked_for_is_no_end(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    write(folder, T[0])
+    write(folder, T[1])
+    steps = [lambda t=t: write(folder, t) for t in T[2:8]]
+    options = {"threshold": "significance", "until": 8}  # two temperatures tell nothing of noise
+    run, events = watch(folder, tmp_path / "run", Steps(lambda: None, lambda: None, *steps), **options)
+    assert run is not None
+    assert events[-1]["event"] == "end"
+    assert any(event["event"] == "no result" for event in events)
+
+
+def test_options_that_never_do_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="noise"):
+        watch(tmp_path, tmp_path / "run", Steps(), noise="poisson", covariance="full")

@@ -91,23 +91,23 @@ class Other(_Plain):
 
     Attributes
     ----------
-    library : str
-        To import.
+    module : str
+        Name of the library, to import.
     device : str
         As that library names it; its default by default.
     """
 
-    library: str
+    module: str
     device: str = ""
 
     @property
     def name(self) -> str:
         """The library."""
-        return self.library
+        return self.module
 
     def upload(self, values: NDArray[Any]) -> Any:
         """The array in that library."""
-        xp = importlib.import_module(self.library)
+        xp = importlib.import_module(self.module)
         return xp.asarray(np.array(values), device=xp.Device(self.device) if self.device else None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,15 +41,13 @@ def write_slowly(source: Path, path: Path, pause: Callable[[], None], *, share: 
     size = int(source.stat().st_size * share)
     with locked(path), source.open("rb") as whole:
         path.unlink(missing_ok=True)
-        try:
-            with path.open("wb") as file:
-                _copy(whole, file, size // 2)
-                file.flush()
-                pause()
-                _copy(whole, file, size - size // 2)
-        except BaseException:
-            path.unlink()
-            raise
+        with ExitStack() as undo, path.open("wb") as file:
+            undo.callback(path.unlink)
+            _copy(whole, file, size // 2)
+            file.flush()
+            pause()
+            _copy(whole, file, size - size // 2)
+            undo.pop_all()
 
 
 def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:

@@ -70,7 +70,7 @@ def expect(data: Trajectories, parameters: MixtureParameters, *, full: bool | No
     if data.noise is not None:
         behind = NoisyModel(parameters, data.frame, data.dtype, data.noise)
         return Expectation(*behind.expectation(np.asarray(sum(data.map(behind.sums))), data.n))
-    model = None if full else fused_model(data.library, parameters, data.frame, data.dtype)
+    model = None if full else fused_model(data.array_library, parameters, data.frame, data.dtype)
     if model is not None:
         return Expectation(*model.expectation(np.asarray(sum(data.map(model.sums))), data.n))
     moments = ComponentMoments.empty(parameters.n_components, parameters.n_features, full=full)

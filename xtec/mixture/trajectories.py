@@ -65,7 +65,7 @@ class Trajectories:
     mean, variance : array, shape (T,), float64
     dtype : dtype
         Precision of sums over diagonal components.
-    library : str
+    array_library : str
         Of the arrays, ``numpy`` or ``cupy`` for instance; empty where they differ.
     """
 
@@ -77,8 +77,8 @@ class Trajectories:
         self._keys = [one.key for one in surveys]
         self.n_features = surveys[0].moments.mean.shape[1]
         self.dtype = precision(np.result_type(*(one.dtype for one in surveys)))
-        libraries = {one.library for one in surveys}
-        self.library = libraries.pop() if len(libraries) == 1 else ""
+        libraries = {one.array_library for one in surveys}
+        self.array_library = libraries.pop() if len(libraries) == 1 else ""
         moments = ComponentMoments.empty(1, self.n_features, full=False)
         for one in surveys:
             moments = moments.merge(one.moments)
@@ -259,7 +259,7 @@ class _Survey:
 
     n: int
     dtype: Any
-    library: str
+    array_library: str
     moments: ComponentMoments
     key: bytes
 
