@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,10 @@ from xtec.preprocess import CountScale, mean_over_scan, noise_of_rescaled
 from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
 from xtec_pipelines.ingest import KeptTrajectories
+from xtec_pipelines.level import Level
 from xtec_pipelines.peaks import Found, Owned
 from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.voxels import Find, Labelled, Level, loud_enough, note_quiet, note_unknown
+from xtec_pipelines.voxels import Find, Labelled, loud_enough, note_quiet, note_unknown
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,16 @@ class AveragedPeaks:
         """Labels by shapes."""
         return lambda peaks: next(peaks.shaped(level).map(shapes))
 
+    def moments(self, label_of: Callable[[Any], NDArray[np.int16]], n_clusters: int) -> ClusterMoments:
+        """Of what is clustered, by labels of voxels: a peak goes with most of its own."""
+        votes = np.zeros((len(self.peaks.sums), n_clusters + 1), np.int64)
+        work = _Vote(label_of, n_clusters)
+        for numbers, some in zip(self.peaks.numbers, self.peaks.shards.map(work), strict=True):
+            np.add.at(votes, numbers, some)
+        votes[:, 0] = 0
+        label = votes.argmax(axis=1).astype(np.int16)
+        return ClusterMoments.of(home(self.rows), label[self._loud], n_clusters)
+
     def label(self, find: Find, n_clusters: int) -> tuple[Labelled, NDArray[np.int16]]:
         """Labels of all voxels; and of all peaks, shape (P,), 0 where one was left out."""
         component, certainty = find(self)
@@ -188,6 +200,20 @@ class _Find:
         sums = PeakSums.of(shard.index, shard.intensity, shard.peak, self.coordinates)
         rims = (some_rows(one, outer) for one in (shard.index, shard.peak, shard.course))
         return ShardPeaks(sums, *rims)
+
+
+@dataclass(frozen=True)
+class _Vote:
+    """Counts the labels of the voxels of each peak of a shard."""
+
+    label_of: Callable[[Any], NDArray[np.int16]]
+    n_clusters: int
+
+    def __call__(self, shard: Connected) -> NDArray[np.int64]:
+        peak, width = home(shard.peak), self.n_clusters + 1
+        cell = peak.astype(np.int64) * width + self.label_of(home(shard.index))
+        counts = np.bincount(cell, minlength=int(peak.max(initial=-1) + 1) * width)
+        return counts.reshape(-1, width)
 
 
 @dataclass(frozen=True)

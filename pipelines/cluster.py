@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +27,8 @@ from xtec_pipelines.fitting import fit_mixture, fit_smoothed, fitted
 from xtec_pipelines.holding import IngestOptions
 from xtec_pipelines.ingest import KeptTrajectories, ingest
 from xtec_pipelines.journal import Journal
-from xtec_pipelines.logbook import logbook
+from xtec_pipelines.level import Level
+from xtec_pipelines.logbook import Logbook, logbook
 from xtec_pipelines.modes import ModeChoice, choose_mode
 from xtec_pipelines.noise import count_scale
 from xtec_pipelines.peaks import Backdrop, connect_clusters, measure, quantity_of
@@ -38,32 +38,22 @@ from xtec_pipelines.reading import Members, number_clusters, summarise
 from xtec_pipelines.run_folder import write_run
 from xtec_pipelines.second_pass import FIRST_PASS, Parent, load_parent, take
 from xtec_pipelines.smoothing import make_neighbourhood
-from xtec_pipelines.voxels import Labelled, Level, Voxels
+from xtec_pipelines.voxels import Labelled, Voxels
 from xtec_pipelines.workers import open_workers
 
 if TYPE_CHECKING:
-    from xtec.operando.follow import ClusterMembers
+    from xtec_pipelines.following import Following
 
 logger = logging.getLogger(__name__)
 
 
-def run_cluster(
-    config: ClusterConfig,
-    progress: Progress | None = None,
-    *,
-    stand_in: Callable[[Series], Series] = lambda series: series,
-    previous: ClusterMembers | None = None,
-) -> ClusterRun:
+def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> ClusterRun:
     """Cluster a series and write the run folder.
 
     Parameters
     ----------
     config : ClusterConfig
     progress : Progress, optional
-    stand_in : callable
-        Gives what is read in place of the series, such as local copies.
-    previous : Members, optional
-        Clusters of a shorter series, whose numbers are kept.
 
     Raises
     ------
@@ -76,7 +66,6 @@ def run_cluster(
     if config.auto_refine:
         return _refined(config, progress)
     with logbook() as book:
-        began = now()
         region, temperatures = config.bounds
         given = [Path(item) for item in config.inputs]
         check_output(folder, given, force=config.force, resume=config.resume)
@@ -85,16 +74,43 @@ def run_cluster(
                 config.inputs, region=region, temperatures=temperatures, options=config.open_options
             )
         check_output(folder, series.inputs, force=config.force, resume=config.resume)
-        parent = load_parent(config, series) if config.from_run else None
-        choice = choose_device(config.backend, config.scheduler, series)
-        run = _compute(stand_in(series), config, progress, parent, choice, previous)
-        process = _process(series, config, progress, began, book.warnings)
-        process["parameters"]["backend"] = choice.device.name
-        process["backend"] = {**choice.record(), **run.process}
-        process["lineage"] = parent.lineage if parent else []
-        run = ClusterRun(**{**vars(run), "process": process, "warnings": tuple(book.warnings)})
+        run = cluster_series(series, config, progress, book)
         write_run(folder, run, config, book.lines, progress)
     return run
+
+
+def cluster_series(
+    series: Series,
+    config: ClusterConfig,
+    progress: Progress,
+    book: Logbook,
+    *,
+    copy: Series | None = None,
+    following: Following | None = None,
+) -> ClusterRun:
+    """Cluster a series that is open; nothing is written but what can be gone on from.
+
+    Parameters
+    ----------
+    series : Series
+    config : ClusterConfig
+    progress : Progress
+    book : Logbook
+        Whose warnings go into the run.
+    copy : Series, optional
+        What is read in its place.
+    following : Following, optional
+        Clusters of a shorter series that these go on from.
+    """
+    began = now()
+    parent = load_parent(config, series) if config.from_run else None
+    choice = choose_device(config.backend, config.scheduler, series)
+    run = _compute(copy or series, config, progress, parent, choice, following)
+    process = _process(series, config, progress, began, book.warnings)
+    process["parameters"]["backend"] = choice.device.name
+    process["backend"] = {**choice.record(), **run.process}
+    process["lineage"] = parent.lineage if parent else []
+    return replace(run, process=process, warnings=tuple(book.warnings))
 
 
 def _refined(config: ClusterConfig, progress: Progress) -> ClusterRun:
@@ -124,7 +140,7 @@ def _compute(
     progress: Progress,
     parent: Parent | None,
     choice: DeviceChoice,
-    previous: ClusterMembers | None,
+    following: Following | None,
 ) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
     with Journal.open(series, config, device_bytes(choice)) as journal:
@@ -155,11 +171,12 @@ def _compute(
                 rules = ingest_options(config).rules
                 kept = take(series, parent, rules, workers, plan.shards, progress)
             else:
+                expected = None if following is None else following.threshold
                 kept = ingest(
-                    series, ingest_options(config), workers, plan.shards, progress, journal.remember
+                    series, ingest_options(config), workers, plan.shards, progress, journal.remember, expected
                 )
                 _note_threshold(kept)
-            run = cluster_kept(series, kept, config, progress, journal, previous)
+            run = cluster_kept(series, kept, config, progress, journal, following)
             return replace(run, process=workers.describe())
 
 
@@ -202,10 +219,11 @@ def cluster_kept(
     config: ClusterConfig,
     progress: Progress,
     journal: Journal | None = None,
-    previous: ClusterMembers | None = None,
+    following: Following | None = None,
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
     noise = count_scale(config, kept, series.scan)
+    start = None if following is None else following.start
     level = Level.of(kept.threshold, kept.counts.n_judged)
     backdrop = Backdrop(level.background, _count_scale(kept.threshold))
     with progress.stage("peaks"):
@@ -219,7 +237,7 @@ def cluster_kept(
                 unlabelled = every_peak(choice.peaks)
                 quantity = quantity_of(measure(unlabelled, series, backdrop), series.axes, config.quantity)
         peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise, quantity, kept.device)
-        fit = fit_mixture(peaks, level, config, progress, journal, kept.device)
+        fit = fit_mixture(peaks, level, config, progress, journal, kept.device, start)
         with progress.stage("label"):
             labelled, peak_label = peaks.label(fit.find, fit.n_clusters)
         found = every_peak(choice.peaks, peak_label)
@@ -232,7 +250,7 @@ def cluster_kept(
             choice = replace(choice, reason=reason)
             fit = fit_smoothed(voxels.placed, hood, config, progress, journal)
         else:
-            fit = fit_mixture(voxels, level, config, progress, journal, kept.device)
+            fit = fit_mixture(voxels, level, config, progress, journal, kept.device, start)
         with progress.stage("label"):
             labelled = voxels.label(fit.find, fit.n_clusters)
             found = connect_clusters(
@@ -240,7 +258,7 @@ def cluster_kept(
             )
     with progress.stage("measure"):
         table = measure(found, series, backdrop)
-    run = _assemble(series, kept, choice, fit.mixture, labelled, table, previous)
+    run = _assemble(series, kept, choice, fit.mixture, labelled, table, following)
     return replace(run, selection=fit.selection)
 
 
@@ -251,21 +269,19 @@ def _assemble(
     mixture: GaussianMixture,
     labelled: Labelled,
     peaks: PeakTable,
-    previous: ClusterMembers | None,
+    following: Following | None,
 ) -> ClusterRun:
     """Number the clusters, describe them, and put everything together."""
     k = mixture.config.n_components
     voxels = np.bincount(labelled.label, minlength=k + 1)[1:]
     curves = cluster_curves(series.scan, labelled.rescaled, labelled.intensity)
     order, trends = number_clusters(curves, voxels)
-    if previous is not None:
-        from xtec.operando.follow import ClusterMembers, follow, keep_numbers
-
-        as_read = np.argsort(order)[labelled.label - 1].astype(np.int16) + np.int16(1)
-        places = keep_numbers(follow(previous, ClusterMembers(labelled.index, as_read), k))
-        order, trends = order[places], [trends[place] for place in places]
+    changes = None
+    if following is not None:
+        numbered = following.numbered(order, trends, labelled.index, labelled.label)
+        order, trends, changes = numbered.order, numbered.trends, numbered.changes
     rank = np.zeros(k + 1, dtype=np.int16)
-    rank[order + 1] = np.arange(1, k + 1)
+    rank[order[order >= 0] + 1] = np.flatnonzero(order >= 0) + 1
     label = rank[labelled.label]
     if (voxels == 0).any():
         hint = "; smoothing leads there: a shorter length, or fewer clusters" * (choice.mode is Mode.SMOOTH)
@@ -275,7 +291,7 @@ def _assemble(
         labelled.index,
         labelled.brightness,
         label,
-        np.bincount(peaks.label, minlength=k + 1)[1:],
+        np.bincount(peaks.label, minlength=len(order) + 1)[1:],
     )
     return ClusterRun(
         title=f"X-TEC-{choice.mode} of {series.name}",
@@ -291,6 +307,7 @@ def _assemble(
         clusters=summarise(series.axes, members, trends),
         peaks=peaks,
         process={},
+        changes=changes,
     )
 
 

@@ -16,15 +16,18 @@ from xtec.core.device import Device
 from xtec.core.progress import Progress
 from xtec.core.results import FittedMixture, Selection
 from xtec.core.shards import Shards
-from xtec.mixture import Blocks, EMState, GaussianMixture, MixtureConfig, Trajectories
+from xtec.core.types import rows_or_nan
+from xtec.mixture import Blocks, EMState, GaussianMixture, MixtureConfig, MixtureParameters, Trajectories
 from xtec.mixture.moments import ComponentMoments
 from xtec.mixture.smoothed import Placed
 from xtec.mixture.smoothing import Neighbourhood
+from xtec.order_parameter import ClusterMoments
 from xtec.selection import Selector, SelectorConfig, Shaped, Shapes
 from xtec.selection.shapes import View
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.journal import Journal
-from xtec_pipelines.voxels import Find, Level
+from xtec_pipelines.level import Level
+from xtec_pipelines.voxels import Find
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,16 @@ class Fit:
         return self.mixture.config.n_components
 
 
+LabelOf = Callable[[NDArray[np.int64]], NDArray[np.int16]]
+"""Gives the number 1..K of voxels by their flat indices; 0 for none."""
+
+Grouped = Callable[[LabelOf, int], ClusterMoments]
+"""Gives the moments of what is clustered by labels of voxels, and their number."""
+
+Start = Callable[[Grouped, GaussianMixture, Trajectories], MixtureParameters | None]
+"""Gives a mixture to begin with; None to search for one."""
+
+
 class Clustered(Protocol):
     """What is clustered: voxels, or peaks."""
 
@@ -73,6 +86,9 @@ class Clustered(Protocol):
     def by_shape(self, shapes: Shapes, level: Level) -> Find:
         """Labels by shapes."""
 
+    def moments(self, label_of: LabelOf, n_clusters: int) -> ClusterMoments:
+        """Of what is clustered, by labels of voxels."""
+
 
 def fit_mixture(
     clustered: Clustered,
@@ -81,12 +97,15 @@ def fit_mixture(
     progress: Progress,
     journal: Journal | None,
     device: Device,
+    start: Start | None = None,
 ) -> Fit:
     """Fit the mixture, or choose the number of clusters where that is asked for."""
     if isinstance(config.clusters, int):
         how = None if config.noise == "none" else config.rescale
         data = Trajectories(clustered.trajectories, how)
-        mixture = _fit(data, _model(config, config.clusters), progress, journal)
+        model = _model(config, config.clusters)
+        begin = None if start is None else start(clustered.moments, model, data)
+        mixture = _fit(data, model, progress, journal, begin)
         return Fit(mixture, clustered.plain(mixture))
     low, high = config.cluster_range
     shaped = clustered.shaped(level)
@@ -167,10 +186,13 @@ def _fit(
     model: GaussianMixture,
     progress: Progress,
     journal: Journal | None,
+    begin: MixtureParameters | None,
 ) -> GaussianMixture:
-    """Go on from what the journal has, or search for a start."""
+    """Go on from what the journal has, or from a start that is given; else search for one."""
     with _saving(progress, journal) as after_each:
         state = None if journal is None else journal.mixture()
+        if state is None and begin is not None:
+            return model.fit(data, begin, save=after_each)
         if state is None:
             # A pending longer step cannot be saved: neither this run nor one resumed from here takes it.
             state = replace(model.search(data).best, before=None)
@@ -179,17 +201,18 @@ def _fit(
 
 
 def fitted(mixture: GaussianMixture, order: NDArray[np.intp]) -> FittedMixture:
-    """What is written of a mixture, its clusters in another order."""
+    """What is written of a mixture, its clusters in another order; a cluster -1 has no weight."""
     parameters = mixture.parameters.reordered(order)
+    covariances = parameters.covariances
     return FittedMixture(
-        weights=parameters.weights,
-        means=parameters.means,
-        covariances=parameters.covariances,
+        weights=np.where(order < 0, 0.0, parameters.weights),
+        means=rows_or_nan(parameters.means, order),
+        covariances=covariances if parameters.is_common else rows_or_nan(covariances, order),
         covariance_type=str(parameters.covariance_type),
         log_likelihood=mixture.log_likelihood,
         bic=mixture.bic(),
         n_iter=mixture.n_iter,
-        n_init=mixture.config.n_init,
+        n_init=mixture.n_starts,
         converged=mixture.converged,
         n_reseeded=mixture.n_reseeded,
     )

@@ -81,6 +81,7 @@ def ingest(
     plans: Sequence[ShardPlan],
     progress: Progress | None = None,
     remember: Callable[[Callable[[ShardPlan], Held]], Callable[[ShardPlan], Held]] = lambda hold: hold,
+    expected: BackgroundThreshold | None = None,
 ) -> KeptTrajectories:
     """Read a series and keep the trajectories above its background.
 
@@ -94,6 +95,8 @@ def ingest(
     progress : Progress, optional
     remember : callable, optional
         Wraps the reading of a shard, so that an interrupted run need not repeat it.
+    expected : BackgroundThreshold, optional
+        Of nearly the same series: takes the place of the survey.
 
     Raises
     ------
@@ -106,7 +109,8 @@ def ingest(
     progress = progress or Progress()
     voxel_bytes = series.n_temperatures * series.dtype.itemsize
     with progress.stage("survey"):
-        floors = _survey(series, options, workers, plans)
+        usable = expected is not None and (expected.significance is not None) == options.judges_variation
+        floors = _below(expected) if usable else _survey(series, options, workers, plans)
     with progress.stage("read", total=series.nbytes, unit="B") as advance:
         held = workers.make(
             remember(Hold(series, options, *floors, workers.device)),
@@ -161,13 +165,22 @@ def _survey(
         found = find_threshold(PartOf(looks, attrgetter("log_mean")), options.threshold)
     except InputError:
         return -np.inf, -np.inf
-    centres = (found.edges[1:] + found.edges[:-1]) / 2
-    share = found.density / found.density.sum()
-    mean = float(share @ centres)
-    floor = found.cutoff - _MARGIN * float(np.sqrt(share @ (centres - mean) ** 2))
-    if not options.judges_variation:
+    if options.judges_variation:
+        found = replace(found, significance=_significance(looks, options, series))
+    return _below(found)
+
+
+def _below(found: BackgroundThreshold) -> tuple[float, float]:
+    """Floors that the cutoffs will hardly lie below where those of nearly the same voxels are `found`."""
+    floor = found.cutoff
+    if np.isfinite(floor) and found.density.size:
+        centres = (found.edges[1:] + found.edges[:-1]) / 2
+        share = found.density / found.density.sum()
+        mean = float(share @ centres)
+        floor -= _MARGIN * float(np.sqrt(share @ (centres - mean) ** 2))
+    varied = found.significance
+    if varied is None:
         return floor, -np.inf
-    varied = _significance(looks, options, series)
     cutoff = min(varied.cutoff, float(chdtri(varied.n_waves, _CERTAIN)))
     return floor, _SMOOTH_MARGIN * cutoff * varied.scale
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from xtec.core.errors import OutputError
+
+_FORMAT = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
 
 
 class Once(logging.Filter):
@@ -28,7 +33,7 @@ class Logbook(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.addFilter(Once())
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        self.setFormatter(_FORMAT)
         self.lines: list[str] = []
         self.warnings: list[str] = []
 
@@ -43,14 +48,41 @@ class Logbook(logging.Handler):
 def logbook() -> Iterator[Logbook]:
     """Listen to xtec and xtec_pipelines while the block runs."""
     book = Logbook()
+    with _listening(book):
+        yield book
+
+
+@contextmanager
+def appended_log(path: Path) -> Iterator[None]:
+    """Add to a file what is logged while the block runs, a line at a time.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write ({error.strerror})", file=path) from error
+    handler.setFormatter(_FORMAT)
+    try:
+        with _listening(handler):
+            yield
+    finally:
+        handler.close()
+
+
+@contextmanager
+def _listening(handler: logging.Handler) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("xtec", "xtec_pipelines")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.addHandler(book)
+        logger.addHandler(handler)
         logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
     try:
-        yield book
+        yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
-            logger.removeHandler(book)
+            logger.removeHandler(handler)
             logger.setLevel(level)

@@ -28,12 +28,10 @@ from xtec.peaks import (
     shapes,
     thinned,
     unite,
+    weighed,
 )
 from xtec_pipelines.plan import ShardPlan
 from xtec_pipelines.voxels import Find
-
-_TOGETHER = 2**16
-"""Voxels whose intensities are in memory twice."""
 
 
 class Owned(NamedTuple):
@@ -146,12 +144,8 @@ class _Measure:
         own = np.unique(place[place >= 0])
         local = np.where(place >= 0, np.searchsorted(own, place), -1).astype(np.int32)
         sums = ShapeSums.of(index, intensity, local, self.about[own], self.coordinates)
-        change, noise = np.empty(index.size), np.empty(index.size)
-        for start in range(0, index.size, _TOGETHER):
-            some = slice(start, start + _TOGETHER)
-            rows = intensity[some].astype(np.float64)
-            change[some] = rows @ self.contrast
-            noise[some] = np.sqrt(self.count_scale * (np.maximum(rows, 1e-300) @ self.contrast**2))
+        change, variance = weighed(intensity, self.contrast)
+        noise = np.sqrt(self.count_scale * variance)
         maxima = find_maxima(index, np.abs(change), noise, self.coordinates)
         at = np.searchsorted(index, maxima.index)
         return own, sums, _Tops(maxima, peak[at], change[at])

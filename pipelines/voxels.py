@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xtec.core.arrays import namespace
+from xtec.core.arrays import home, like, namespace
 from xtec.core.errors import NothingToClusterError
 from xtec.core.shards import PartOf, Record, Shards
-from xtec.core.types import BackgroundThreshold, FloatArray, Rescale
+from xtec.core.types import FloatArray, Rescale
 from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.mixture.smoothed import Placed
 from xtec.order_parameter import ClusterMoments
@@ -29,6 +30,7 @@ from xtec.preprocess import (
 )
 from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
+from xtec_pipelines.level import Level
 
 logger = logging.getLogger(__name__)
 
@@ -78,39 +80,6 @@ class Labelled(Record):
 
 Find = Callable[[Any], tuple[NDArray[np.int16], NDArray[np.float32]]]
 """Finds the cluster 0..K-1 of each trajectory of a shard, and its probability."""
-
-
-@dataclass(frozen=True)
-class Level:
-    """Where trajectories stand by their mean intensity.
-
-    Attributes
-    ----------
-    background : float
-        Intensity of the background; 0 where nothing was judged.
-    cutoff : float
-        What is not brighter was kept because it varies.
-    chance : float
-        See `Shaped`, for these.
-    """
-
-    background: float
-    cutoff: float
-    chance: float
-
-    @classmethod
-    def of(cls, threshold: BackgroundThreshold, n_judged: int) -> Level:
-        """As a threshold has it."""
-        background = 0.0
-        if np.isfinite(threshold.background_mean):
-            background = float(np.exp(threshold.background_mean))
-        elif threshold.density.size:
-            fullest = int(threshold.density.argmax())
-            background = float(np.exp(threshold.edges[fullest : fullest + 2].mean()))
-        found, chance = threshold.significance, 0.0
-        if found is not None and found.n_significant:
-            chance = float(np.log(n_judged / found.n_significant))
-        return cls(background, float(np.exp(threshold.cutoff)), chance)
 
 
 @dataclass(frozen=True)
@@ -191,6 +160,11 @@ class Voxels:
     def label(self, find: Find, n_clusters: int) -> Labelled:
         """Labels of all voxels."""
         return Labelled.joined(self._shards.map(_Label(find, n_clusters, self.how)), self.n)
+
+    def moments(self, label_of: Callable[[Any], NDArray[np.int16]], n_clusters: int) -> ClusterMoments:
+        """Of what is clustered, by labels of voxels."""
+        parts = self._shards.map(_ByLabel(label_of, n_clusters))
+        return reduce(ClusterMoments.merge, parts)
 
     @property
     def intensity_of(self) -> Callable[[Any], FloatArray]:
@@ -273,6 +247,18 @@ class _Scale:
             noise,
             kept.index.size - loud.size,
         )
+
+
+@dataclass(frozen=True)
+class _ByLabel:
+    """Moments of the trajectories of a shard."""
+
+    label_of: Callable[[Any], NDArray[np.int16]]
+    n_clusters: int
+
+    def __call__(self, shard: Placed) -> ClusterMoments:
+        label = like(self.label_of(home(shard.index)), shard.rows)
+        return ClusterMoments.of(shard.rows, label, self.n_clusters)
 
 
 @dataclass(frozen=True)

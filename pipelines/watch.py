@@ -1,13 +1,13 @@
 """``xtec watch``: results that keep up with an experiment.
 
 A folder is polled. Each temperature that is ready is copied once to local disk; then the series as it is so
-far is clustered from the copies, as ``xtec cluster`` would, and the run folder is renewed. Clusters keep
-their numbers.
+far is clustered from the copies, beginning with the clusters there were, and the run folder is renewed. When
+nothing more comes for a while, the same is done with a full search: that is what ``xtec cluster`` finds.
+Clusters keep their numbers.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 import subprocess
@@ -18,22 +18,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import h5py
-from pydantic import Field
-
-from xtec.core.errors import ConfigError, DegenerateMixtureError, InputError, NothingToClusterError
+from xtec.core.errors import (
+    ConfigError,
+    DegenerateMixtureError,
+    InputError,
+    NothingToClusterError,
+    XtecError,
+)
 from xtec.core.progress import Progress
-from xtec.core.results import ClusterRun
+from xtec.core.results import Changes, ClusterRun
 from xtec.io import OpenOptions
 from xtec.io.arrivals import Event, EventKind, WatchedFolder
-from xtec.io.atomic import write_text
 from xtec.io.mirror import Mirror
+from xtec.io.open import join_volumes
+from xtec.io.readiness import Found
 from xtec.io.run_folder import check_output
 from xtec.io.volume import open_volume
 from xtec.operando.follow import ClusterMembers
-from xtec_pipelines.cluster import run_cluster
-from xtec_pipelines.config import ClusterConfig, make_config
-from xtec_pipelines.run_folder import draw_figures
+from xtec_pipelines.cluster import cluster_series
+from xtec_pipelines.following import Following
+from xtec_pipelines.logbook import appended_log, logbook
+from xtec_pipelines.suggest import open_sampler, suggest
+from xtec_pipelines.watch_config import WatchConfig
+from xtec_pipelines.watch_folder import LiveFolder
 
 logger = logging.getLogger(__name__)
 
@@ -50,64 +57,47 @@ Say = Callable[[dict[str, Any]], None]
 """Is told every event."""
 
 
-class WatchConfig(ClusterConfig):
-    """What to watch, and how to cluster it; `inputs` is the folder."""
-
-    pattern: str | None = None
-    every: float = Field(default=10.0, gt=0)
-    rest: float = Field(default=5.0, ge=0)
-    until: int | None = Field(default=None, ge=1)
-    idle: float | None = Field(default=None, gt=0)
-    on_update: str | None = None
-
-    @property
-    def folder(self) -> Path:
-        """The run folder."""
-        return Path(self.output)
-
-
 @dataclass
 class _Watch:
     """How far watching is.
 
     Attributes
     ----------
+    results : LiveFolder
+        The run folder.
     wanting : bool
         Whether temperatures have come or gone since the last update.
+    unsettled : bool
+        Whether the last update was not searched for.
     coming : dict
         Temperatures that are ready, and not copied yet, by file.
-    updates : int
-    latency : float or None
-        Seconds from seeing the last temperature ready to its results.
+    uncopied : dict
+        Why some of these could not be copied.
     run : ClusterRun or None
         As of the last update.
+    members : ClusterMembers or None
+        Of its clusters; at first those of an earlier session.
     last : float
         When something last happened.
-    updated : str or None
-        When results were last renewed.
     """
 
     config: WatchConfig
     folder: WatchedFolder
     mirror: Mirror
+    results: LiveFolder
     say: Say
     progress: Progress
     wanting: bool = False
-    updates: int = 0
-    latency: float | None = None
+    unsettled: bool = False
     run: ClusterRun | None = None
+    members: ClusterMembers | None = None
     last: float = field(default_factory=time.monotonic)
-    updated: str | None = None
     coming: dict[Path, Event] = field(default_factory=dict)
+    uncopied: dict[Path, str] = field(default_factory=dict)
 
-    def there(self) -> list[Path]:
-        """Files whose temperatures are ready and copied, in order of value."""
-        return [path for path in self.folder.paths() if path not in self.coming]
-
-    @property
-    def output(self) -> Path:
-        """The run folder."""
-        return self.config.folder
+    def there(self) -> dict[Path, Found]:
+        """What is ready and copied, in order of value."""
+        return {path: found for path, found in self.folder.ready().items() if path not in self.coming}
 
 
 def run_watch(
@@ -134,32 +124,37 @@ def run_watch(
 
     Raises
     ------
+    ConfigError
+        If options do not go together, or do not fit a folder that is watched.
+    BackendUnavailableError
+        If there is no such sampler.
     OutputError
         If the run folder cannot be written, or holds something else.
     """
     watch = _begin(config, say, progress or Progress())
     state = "interrupted"
-    try:
-        while (reason := _look(watch)) is None:
-            wait(config.every)
-        state = "done"
-        _tell(watch, "end", reason=reason)
-        return watch.run
-    finally:
-        if watch.run is not None:
-            _write_status(watch, state)
+    with appended_log(config.folder / "run.log"):
+        try:
+            while (reason := _look(watch)) is None:
+                wait(config.every)
+            state = "done"
+            _tell(watch, "end", reason=reason)
+            return watch.run
+        finally:
+            watch.results.publish(watch.folder.status(), len(watch.there()), state)
 
 
 def _begin(config: WatchConfig, say: Say, progress: Progress) -> _Watch:
-    folder, output = Path(config.inputs[0]), Path(config.output)
-    if len(config.inputs) > 1:
-        raise ConfigError("one folder is watched", hint="--pattern for files in folders below it")
+    folder, output = Path(config.inputs[0]), config.folder
     if folder.is_file():
         raise ConfigError("a folder is watched, this is a file", file=folder)
-    _batch(config, [folder])  # options that can never do are refused at once
+    config.batch([folder])  # options that can never do are refused at once
+    if config.suggest:
+        open_sampler(config)
     ours = (output / COPIES).is_dir()
     check_output(output, [folder], force=config.force or ours)
     mirror = Mirror(output / COPIES, config.bounds[0])
+    mirror.prepare()
     watched = WatchedFolder(
         folder,
         config.pattern,
@@ -167,19 +162,24 @@ def _begin(config: WatchConfig, say: Say, progress: Progress) -> _Watch:
         rest=config.rest,
         known=mirror.known() if ours else {},
     )
-    return _Watch(config, watched, mirror, say, progress)
+    results = LiveFolder(config, goes_on=ours)
+    return _Watch(config, watched, mirror, results, say, progress, members=results.members())
 
 
 def _look(watch: _Watch) -> str | None:
     """Look once, and renew the results if need be; the reason to end, if there is one."""
     began = time.monotonic()
-    for event in watch.folder.look(began):
+    events = watch.folder.look(began)
+    for event in events:
         _note(watch, event)
     for event in list(watch.coming.values()):
         _copy(watch, event)
     if watch.wanting and len(watch.there()) >= _FEWEST:
-        _update(watch, began)
-        watch.last = time.monotonic()
+        _update(watch, began, warm=True)
+    elif watch.unsettled and not events:
+        _update(watch, began, warm=False)
+    elif events:
+        watch.results.publish(watch.folder.status(), len(watch.there()), "watching")
     return _enough(watch)
 
 
@@ -191,6 +191,7 @@ def _note(watch: _Watch, event: Event) -> None:
     if event.kind is EventKind.SEEN:
         return
     watch.coming.pop(event.path, None)
+    watch.uncopied.pop(event.path, None)
     if event.kind in (EventKind.READY, EventKind.CHANGED) and not event.same_data:
         watch.coming[event.path] = event
     elif event.value is not None:
@@ -205,44 +206,75 @@ def _copy(watch: _Watch, event: Event) -> None:
         with watch.progress.stage("copy"):
             watch.mirror.take(open_volume(event.path, watch.folder.options), event.signature)
     except InputError as error:
-        _tell(watch, "not copied", file=str(event.path), reason=error.what)
+        if watch.uncopied.get(event.path) != error.what:
+            _tell(watch, "not copied", file=str(event.path), reason=error.what)
+        watch.uncopied[event.path] = error.what
         return
     del watch.coming[event.path]
     watch.wanting = True
 
 
-def _update(watch: _Watch, began: float) -> None:
+def _update(watch: _Watch, began: float, *, warm: bool) -> None:
     """Cluster what there is, and renew the run folder."""
-    paths = watch.there()
-    config, previous = _batch(watch.config, paths), _members(watch.output)
+    there = watch.there()
+    threshold = None if watch.run is None else watch.run.threshold
+    following = None if watch.members is None else Following(watch.members, warm, threshold)
+    watch.wanting = watch.unsettled = False
     try:
-        run = run_cluster(config, stand_in=watch.mirror.stand_in, previous=previous)
+        watch.run = run = _cluster(watch, there, following)
     except _NOT_YET as error:
-        watch.wanting = False
         _tell(watch, "no result", reason=error.what)
         return
-    watch.run, watch.wanting, watch.updates = run, False, watch.updates + 1
-    watch.latency = time.monotonic() - began
-    watch.updated = datetime.now(UTC).isoformat(timespec="milliseconds")
-    _write_status(watch, "watching")
-    _tell(watch, "update", temperatures=len(paths), clusters=len(run.clusters), latency=watch.latency)
-    if watch.config.figures:
-        draw_figures(watch.output / "figures", run)
+    watch.members = ClusterMembers(run.map.index, run.map.label, len(run.clusters))
+    watch.unsettled = run.mixture.n_init == 0
+    watch.results.renew(run, watch.config.batch(list(there)), settled=not watch.unsettled)
+    watch.last = time.monotonic()
+    if warm:
+        watch.results.latency = watch.last - began
+    watch.results.publish(watch.folder.status(), len(there), "watching")
+    facts: dict[str, Any] = {
+        "temperatures": len(there),
+        "clusters": sum(one.voxels > 0 for one in run.clusters),
+    }
+    changes = run.changes or Changes()
+    facts |= {"new": list(changes.new) or None, "gone": list(changes.gone) or None}
+    facts["latency"] = watch.results.latency if warm else None
+    _tell(watch, "update" if warm else "settled", **facts)
+    _after(watch, run, there)
+
+
+def _cluster(watch: _Watch, there: dict[Path, Found], following: Following | None) -> ClusterRun:
+    region, temperatures = watch.config.bounds
+    volumes = [found.volume for found in there.values()]
+    series = join_volumes(
+        volumes, region=region, temperatures=temperatures, options=watch.config.open_options
+    )
+    copy, config = watch.mirror.stand_in(series), watch.config.batch(list(there))
+    with logbook() as book:
+        return cluster_series(series, config, Progress(), book, copy=copy, following=following)
+
+
+def _after(watch: _Watch, run: ClusterRun, there: dict[Path, Found]) -> None:
+    """What need not be in time: figures, the next temperatures, a hook."""
+    watch.results.draw(run)
+    if watch.config.suggest:
+        by_time = sorted(there.values(), key=lambda found: found.signature.mtime_ns)
+        measured = [found.value for found in by_time if found.value in run.curves.scan.values]
+        try:
+            watch.results.suggestions = suggest(watch.config, run, measured)
+        except XtecError as error:
+            _tell(watch, "no suggestion", reason=error.what)
+        for one in watch.results.suggestions:
+            _tell(watch, "suggestion", **one)
+    watch.results.publish(watch.folder.status(), len(there), "watching")
     if watch.config.on_update is not None:
         _call(watch, watch.config.on_update)
-
-
-def _batch(config: WatchConfig, paths: list[Path]) -> ClusterConfig:
-    """The run of `xtec cluster` that renews the results; figures are drawn after them."""
-    options = config.model_dump(include=set(ClusterConfig.model_fields))
-    own = {"inputs": tuple(map(str, paths)), "force": True, "resume": False, "figures": False}
-    return make_config({**options, **own})
 
 
 def _call(watch: _Watch, command: str) -> None:
     """Run a hook with the run folder; what becomes of it is noted, and watching goes on."""
     try:
-        done = subprocess.run([*shlex.split(command), str(watch.output)], check=False)
+        done = subprocess.run([*shlex.split(command), str(watch.config.folder)], check=False)
     except OSError as error:
         _tell(watch, "hook failed", reason=str(error))
         return
@@ -250,47 +282,20 @@ def _call(watch: _Watch, command: str) -> None:
         _tell(watch, "hook failed", reason=f"exit code {done.returncode}")
 
 
-def _members(output: Path) -> ClusterMembers | None:
-    """Which voxels are in which cluster as of the last update, in this session or an earlier one."""
-    try:
-        with h5py.File(output / "results.nxs", "r", locking=False) as file:
-            voxels = file["entry/voxels"]
-            return ClusterMembers(voxels["index"][()], voxels["label"][()])
-    except (OSError, KeyError):
-        return None
-
-
 def _enough(watch: _Watch) -> str | None:
     """Why watching ends; None if it goes on."""
-    config = watch.config
-    there = len(watch.there())
-    if config.until is not None and there >= config.until and not watch.wanting:
+    config, there = watch.config, len(watch.there())
+    due = watch.wanting or watch.unsettled
+    if config.until is not None and there >= config.until and not due:
         return f"{there} temperatures"
     if config.idle is not None and time.monotonic() - watch.last >= config.idle:
         return f"nothing for {config.idle:g} s"
     return None
 
 
-def _write_status(watch: _Watch, state: str) -> None:
-    """How far watching is, in summary.json."""
-    path = watch.output / "summary.json"
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    status = watch.folder.status()
-    summary["status"] |= {
-        "state": state,
-        "seen": len(watch.there()),
-        "pending": {str(one): why for one, why in status.pending.items()},
-        "bad": {str(one): why for one, why in (*status.bad.items(), *status.duplicates.items())},
-        "gone": {str(one): why for one, why in status.gone.items()},
-        "last_update": watch.updated,
-        "latency": watch.latency,
-        "updates": watch.updates,
-    }
-    write_text(path, json.dumps(summary, indent=2) + "\n")
-
-
 def _tell(watch: _Watch, what: str, **facts: Any) -> None:
     told = {"event": what, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}
     told = {name: fact for name, fact in told.items() if fact is not None}
     logger.info("%s", ", ".join(f"{name} {fact}" for name, fact in told.items() if name != "time"))
+    watch.results.note(told)
     watch.say(told)

@@ -29,6 +29,29 @@ from xtec_cli.settings import Settings, global_options
 )
 @click.option("--until", type=int, metavar="N", help="End after so many temperatures.")
 @click.option("--idle", metavar="TIME", help="End after so long without anything new, such as 2h.")
+@click.option("--suggest", type=int, default=0, metavar="N", help="Say which N values to measure next.")
+@click.option("--range", "suggest_range", metavar="LOW:HIGH", help="Within these.")
+@click.option(
+    "--step", "suggest_step", type=float, default=1.0, show_default=True, help="In steps of so much."
+)
+@click.option(
+    "--direction",
+    "suggest_direction",
+    type=click.Choice(["either", "cooling", "warming"]),
+    default="either",
+    show_default=True,
+    help="The last two: only below, or above, what was measured last.",
+)
+@click.option(
+    "--budget", "suggest_budget", type=int, metavar="N", help="Of the whole experiment [--until, or 12]."
+)
+@click.option(
+    "--sampler",
+    metavar="NAME",
+    default="gp",
+    show_default=True,
+    help="Plug-in that suggests, NAME[:key=value,...].",
+)
 @click.option("--on-update", metavar="CMD", help="Run this with the run folder after every update.")
 @cluster_options
 @mixture_options
@@ -44,12 +67,14 @@ def watch(settings: Settings, **values: Any) -> None:
     \b
     xtec watch nxrefine/SrRhSn/cubic -o runs/live --until 24
     xtec watch scans -o runs/live --pattern "*.h5" --idle 2h --on-update ./notify.sh
+    xtec watch scans -o runs/live --suggest 2 --range 30:300 --step 2 --direction cooling
     """
     from xtec.core.durations import parse_duration
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_run
     from xtec_pipelines.config import validated
-    from xtec_pipelines.watch import WatchConfig, run_watch
+    from xtec_pipelines.watch import run_watch
+    from xtec_pipelines.watch_config import WatchConfig
 
     for name in ("every", "rest", "idle"):
         if values[name] is not None:

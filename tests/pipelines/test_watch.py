@@ -22,7 +22,8 @@ from xtec.io.mirror import Mirror
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config, validated
 from xtec_pipelines.readers import close_readers
-from xtec_pipelines.watch import COPIES, WatchConfig, run_watch
+from xtec_pipelines.watch import COPIES, run_watch
+from xtec_pipelines.watch_config import WatchConfig
 
 T = [30.0 + 10 * step for step in range(24)]
 
@@ -187,25 +188,44 @@ def test_started_again_it_goes_on_without_reading_anything_twice(tmp_path: Path,
     assert (first.map.label[mine] == second.map.label[theirs]).mean() > 0.95  # numbers mean what they meant
 
 
-def test_numbers_stay_while_temperatures_arrive(tmp_path: Path) -> None:
-    """The cluster that orders may be the last to show it; its number does not change then."""
+def test_a_number_means_the_same_cluster_from_update_to_update(tmp_path: Path) -> None:
+    """The cluster that orders may be the last to show it; what goes on keeps its number."""
     folder, output = tmp_path / "scans", tmp_path / "run"
     folder.mkdir()
     seen: list[tuple[np.ndarray, np.ndarray]] = []
-    falling = sorted(T, reverse=True)
+    events: list[dict[str, Any]] = []
 
-    def step(t: float) -> None:
-        write(folder, t)
-        if (output / "results.nxs").exists():
+    def note(event: dict[str, Any]) -> None:
+        if event["event"] in ("update", "settled"):
+            events.append(event)
             with h5py.File(output / "results.nxs") as file:
                 seen.append((file["entry/voxels/index"][()], file["entry/voxels/label"][()]))
 
-    watch(folder, output, Steps(*[lambda t=t: step(t) for t in falling]), until=24)
-    moved = []
-    for (index, label), (other, later) in zip(seen[-10:], seen[-9:], strict=False):
+    falling = sorted(T, reverse=True)
+    steps = Steps(*[lambda t=t: write(folder, t) for t in falling])
+    values = {"inputs": (str(folder),), "output": str(output), "figures": False, "clusters": 3}
+    config = validated(WatchConfig, {**values, "every": 0.01, "rest": 0.0, "until": 24})
+    run = run_watch(config, note, wait=steps)
+    assert events[-1]["event"] == "settled"
+    used: set[int] = set()
+    for (index, label), (other, later), event in zip(seen, seen[1:], events[1:], strict=False):
+        before, after = set(label.tolist()), set(later.tolist())
+        new, gone = set(event.get("new", [])), set(event.get("gone", []))
+        assert after - before <= new
+        assert before - after <= gone
+        used |= before
+        if event["temperatures"] >= 7:
+            assert not new & used
         _, mine, theirs = np.intersect1d(index, other, return_indices=True)
-        moved.append(float((label[mine] != later[theirs]).mean()))
-    assert max(moved) < 0.2
+        for number in after & before - new:
+            was, now = label[mine] == number, later[theirs] == number
+            assert (was & now).sum() >= 0.3 * (was | now).sum()
+    numbers = {one.number: one.voxels for one in run.clusters}
+    assert sum(voxels > 0 for voxels in numbers.values()) == 3
+    changes = json.loads((output / "summary.json").read_text(encoding="utf-8"))["status"]["changes"]
+    listed = [(change["new"], change["gone"]) for change in changes]
+    told = [(event.get("new", []), event.get("gone", [])) for event in events]
+    assert listed == [one for one in told if one != ([], [])]
 
 
 def test_a_hook_is_run_with_the_run_folder_and_may_fail(tmp_path: Path) -> None:

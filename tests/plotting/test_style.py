@@ -6,8 +6,8 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from xtec.core.errors import ConfigError
+from xtec.core.palette import hex_to_rgb
 from xtec.plotting import cluster_color, figure_style, save_figure
-from xtec.plotting.palette import hex_to_rgb
 from xtec.plotting.style import cluster_linestyle, cluster_marker, new_figure
 
 # Viénot, Brettel & Mollon, Color Res. Appl. 24, 243 (1999): another model than the palette was chosen with.

@@ -202,6 +202,20 @@ class FittedMixture:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What has become of the clusters of a shorter series.
+
+    Attributes
+    ----------
+    new, gone : tuple of int
+        Numbers of clusters that do not go on from one of them, and of those that none goes on from.
+    """
+
+    new: tuple[int, ...] = ()
+    gone: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class ClusterRun:
     """Everything that `xtec cluster` finds out.
 
@@ -227,6 +241,8 @@ class ClusterRun:
         What to doubt.
     selection : Selection or None
         Where the number of clusters was not given.
+    changes : Changes or None
+        Where clusters go on from those of a shorter series.
     """
 
     title: str
@@ -244,6 +260,7 @@ class ClusterRun:
     process: Mapping[str, Any]
     warnings: Sequence[str] = field(default=())
     selection: Selection | None = None
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True)

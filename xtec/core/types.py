@@ -211,14 +211,16 @@ class ClusterCurves:
         return len(self.rescaled_mean)
 
     def reordered(self, order: NDArray[np.intp]) -> ClusterCurves:
-        """The same curves with the clusters in another order."""
-        return ClusterCurves(
-            self.scan,
-            self.rescaled_mean[order],
-            self.rescaled_std[order],
-            self.intensity_mean[order],
-            self.intensity_error[order],
-        )
+        """The same curves with the clusters in another order; NaN for a cluster -1."""
+        names = ("rescaled_mean", "rescaled_std", "intensity_mean", "intensity_error")
+        return ClusterCurves(self.scan, *(rows_or_nan(getattr(self, name), order) for name in names))
+
+
+def rows_or_nan(values: Float64Array, order: NDArray[np.intp]) -> Float64Array:
+    """Rows in another order; NaN for a row -1."""
+    chosen = values[order]
+    chosen[order < 0] = np.nan
+    return chosen
 
 
 @dataclass(frozen=True)

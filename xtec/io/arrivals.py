@@ -93,6 +93,10 @@ class WatchedFolder:
             )
         return sorted(events, key=_order)
 
+    def ready(self) -> dict[Path, Found]:
+        """What is ready, in order of value."""
+        return {path: self._held[path] for path in self.status().ready}
+
     def paths(self) -> list[Path]:
         """Files that are ready, in order of value: what `open_series` takes."""
         return list(self.status().ready)

@@ -35,3 +35,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Delete what processes that are no more have left half-written in a folder."""
+    for path in folder.glob(".*.tmp"):
+        owner = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            path.unlink(missing_ok=True)

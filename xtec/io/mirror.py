@@ -16,7 +16,7 @@ import numpy as np
 
 from xtec.core.axes import Region
 from xtec.core.errors import OutputError
-from xtec.io.atomic import replacing
+from xtec.io.atomic import clear_temporaries, replacing
 from xtec.io.hdf5 import locate
 from xtec.io.open import series_of
 from xtec.io.readiness import Signature
@@ -33,7 +33,7 @@ class Mirror:
     Parameters
     ----------
     folder : Path
-        Made when the first copy is.
+        See `prepare`.
     region : mapping, optional
         What of each volume is copied.
     """
@@ -41,6 +41,20 @@ class Mirror:
     def __init__(self, folder: Path, region: Region | None = None) -> None:
         self.folder = folder
         self.region = region
+
+    def prepare(self) -> None:
+        """Make the folder, and delete what was being copied when a process ended.
+
+        Raises
+        ------
+        OutputError
+            If that is not possible.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            clear_temporaries(self.folder)
+        except OSError as error:
+            raise OutputError(f"cannot make this folder ({error.strerror})", file=self.folder) from error
 
     def known(self) -> dict[float, Signature]:
         """The copies there are, by temperature; those of another region, or damaged ones, are deleted."""
@@ -72,7 +86,6 @@ class Mirror:
         """
         series = series_of([volume]).crop(self.region)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(self._path(volume.value)) as temporary, h5py.File(temporary, "w") as file:
                 copy = file.create_dataset(_DATASET, series.shape, series.dtype)
                 for block, values in _blocks(series):

@@ -84,6 +84,23 @@ def open_series(
     return _checked(series.crop(region, temperatures), options)
 
 
+def join_volumes(
+    volumes: Sequence[Volume],
+    *,
+    region: Region | None = None,
+    temperatures: tuple[float, float] | None = None,
+    options: OpenOptions | None = None,
+) -> Series:
+    """A series of volumes that are on one grid and open already; see `open_series`.
+
+    Raises
+    ------
+    InputError
+        If they cannot be clustered.
+    """
+    return _checked(series_of(volumes).crop(region, temperatures), options or OpenOptions())
+
+
 def _expand(inputs: Sequence[str | Path]) -> tuple[list[Path], bool]:
     """Files that the inputs stand for, and whether any was found by looking into a folder."""
     items = [Path(item) for item in inputs]

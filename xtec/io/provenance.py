@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from xtec.core.errors import SeriesNotFoundError
 from xtec.io.hdf5 import DatasetRef
 from xtec.io.series import Series
 
@@ -34,7 +35,13 @@ def environment() -> dict[str, str]:
 
 
 def describe_inputs(series: Series) -> list[dict[str, Any]]:
-    """Size, time of change and checksum of structure of each dataset of a series."""
+    """Size, time of change and checksum of structure of each dataset of a series.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If a file has gone.
+    """
     refs = {(ref.file, ref.path): ref for ref in (series.source.refs[row] for row in _rows(series))}
     return [_describe(ref) for ref in refs.values()]
 
@@ -44,7 +51,10 @@ def _rows(series: Series) -> tuple[int, ...]:
 
 
 def _describe(ref: DatasetRef) -> dict[str, Any]:
-    status = Path(ref.file).stat()
+    try:
+        status = Path(ref.file).stat()
+    except OSError as error:
+        raise SeriesNotFoundError(f"the file has gone ({error.strerror})", file=ref.file) from error
     structure = f"{ref.path}|{ref.shape}|{ref.dtype}|{ref.chunks}|{ref.filters}"
     return {
         "file": str(ref.file.resolve()),

@@ -152,9 +152,7 @@ def _write_peaks(entry: h5py.Group, peaks: PeakTable, scan: Axis, cluster_map: C
     group = new_data(entry, "peak_shapes", title=title, signals=["first_width"], axes=[chosen, scan])
     group["first_width"] = shape.width[..., 0]
     for name in ("displacement", "width", "asymmetry"):
-        group.create_dataset(
-            name, data=getattr(shape, name), compression="gzip", compression_opts=_LEVEL, shuffle=True
-        )
+        group[name] = getattr(shape, name)
         group[name].attrs.update({"long_name": names, "dimensions": ["peak", scan.name, "axis"]})
 
 

@@ -25,7 +25,8 @@ PROGRESS = ".progress"
 FINDINGS = ("order_parameter", "unit_cell")
 """What later commands add as NeXus files of these names."""
 
-_DERIVED = ("summary.json", "report.html", *(f"{name}.nxs" for name in FINDINGS), "*.csv", "figures/*.png")
+_FOLLOWING = (*(f"{name}.nxs" for name in FINDINGS), "*.csv")
+_DERIVED = ("summary.json", "report.html", *_FOLLOWING, "figures/*.png")
 
 
 def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: bool = False) -> None:
@@ -61,8 +62,10 @@ def _is_among(folder: Path, given: Path) -> bool:
     return folder == given.parent or folder == given or (given.is_dir() and given in folder.parents)
 
 
-def create_folder(folder: Path, *, figures: bool) -> None:
+def create_folder(folder: Path, *, figures: bool, renew: bool = False) -> None:
     """Make the folder (and figures/ in it), and take away what an earlier run derived from its results.
+
+    With `renew`, what a run writes itself stays until it is replaced.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def create_folder(folder: Path, *, figures: bool) -> None:
     """
     try:
         (folder / "figures" if figures else folder).mkdir(parents=True, exist_ok=True)
-        for pattern in _DERIVED:
+        for pattern in _FOLLOWING if renew else _DERIVED:
             for derived in folder.glob(pattern):
                 derived.unlink(missing_ok=True)
     except OSError as error:

@@ -82,6 +82,8 @@ class GaussianMixture:
     n_iter : int
     n_reseeded : int
         Components that ran empty and were started anew.
+    n_starts : int
+        Starts that were tried; 0 where one was given.
     noise : Rescale or None
         As of the trajectories fitted; `predict` and the like take such trajectories.
     other_optima : tuple of float
@@ -129,6 +131,7 @@ class GaussianMixture:
         config = self.config
         data = self._checked(trajectories)
         self.other_optima: tuple[float, ...] = ()
+        self.n_starts = config.n_init if start is None else 0
         with one_blas_thread() if has_full_scatter(config.covariance_type) else nullcontext():
             if start is not None:
                 state = self._swept(data, EMState(start))
@@ -166,6 +169,7 @@ class GaussianMixture:
         """
         config = self.config
         data = self._checked(PartOf(placed, attrgetter("rows")))
+        self.n_starts = config.n_init
         if state is None:
             state = EMState(self.search(data).best.parameters)
         with one_blas_thread():
@@ -189,12 +193,16 @@ class GaussianMixture:
             Of K components.
         trajectories : Trajectories
         """
-        filled = replace(moments, weight=np.maximum(moments.weight, EMPTY))
-        parameters = estimate(filled, self.config.covariance_type, trajectories.floor)
+        parameters = self.parameters_of(moments, trajectories)
         likelihood = expect(trajectories, parameters).log_likelihood
-        self.other_optima, self.noise = (), None
+        self.other_optima, self.noise, self.n_starts = (), None, self.config.n_init
         self._adopt(EMState(parameters, (likelihood,), converged=True), trajectories.n)
         return self
+
+    def parameters_of(self, moments: ComponentMoments, trajectories: Trajectories) -> MixtureParameters:
+        """The parameters that an M step makes of given moments."""
+        filled = replace(moments, weight=np.maximum(moments.weight, EMPTY))
+        return estimate(filled, self.config.covariance_type, trajectories.floor)
 
     def search(self, trajectories: Blocks | Trajectories) -> Candidates:
         """Find a state to go on from; `fit` does this by itself where it is given neither start nor state."""

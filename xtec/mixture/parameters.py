@@ -58,13 +58,17 @@ class MixtureParameters:
 
     def reordered(self, order: NDArray[np.intp]) -> MixtureParameters:
         """The same mixture with its components in another order."""
-        common = self.covariance_type in (CovarianceType.TIED, CovarianceType.SHARED)
         return replace(
             self,
             weights=self.weights[order],
             means=self.means[order],
-            covariances=self.covariances if common else self.covariances[order],
+            covariances=self.covariances if self.is_common else self.covariances[order],
         )
+
+    @property
+    def is_common(self) -> bool:
+        """Whether all components have the same covariances."""
+        return self.covariance_type in (CovarianceType.TIED, CovarianceType.SHARED)
 
 
 def free_parameters(n_components: int, n_features: int, covariance_type: CovarianceType) -> int:

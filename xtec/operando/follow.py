@@ -21,64 +21,72 @@ class ClusterMembers:
     index : array, shape (n,), rising
         Flat indices of voxels.
     label : array, shape (n,)
-        1..K.
+        Numbers of clusters, from 1.
+    highest : int
+        Highest number that any cluster has had so far.
     """
 
     index: NDArray[np.int64]
     label: NDArray[np.int16]
+    highest: int
+
+    @property
+    def numbers(self) -> NDArray[np.intp]:
+        """Of the clusters that have members, rising."""
+        return np.flatnonzero(np.bincount(self.label))
+
+    def labels_of(self, index: NDArray[np.int64]) -> NDArray[np.int16]:
+        """The cluster of each of some voxels; 0 where it is in none."""
+        place = np.minimum(np.searchsorted(self.index, index), max(self.index.size - 1, 0))
+        if not self.index.size:
+            return np.zeros(index.size, self.label.dtype)
+        return np.where(self.index[place] == index, self.label[place], self.label.dtype.type(0))
 
 
-def follow(before: ClusterMembers, now: ClusterMembers, n_now: int) -> list[int | None]:
-    """Which earlier cluster each cluster goes on from.
+@dataclass(frozen=True)
+class Followed:
+    """What clusters go on as.
 
-    Voxels that both have decide: clusters are paired so that as many as possible stay, and a pair counts if
-    it shares a third, about, of the voxels of either (intersection over union).
+    Attributes
+    ----------
+    numbers : array, shape (K,)
+        The number of each cluster; 0 for an empty one.
+    new, gone : tuple of int
+        Numbers of clusters that do not go on from an earlier one, and of those that none goes on from.
+    """
+
+    numbers: NDArray[np.intp]
+    new: tuple[int, ...]
+    gone: tuple[int, ...]
+
+
+def follow(before: ClusterMembers, now: ClusterMembers, *, reuse: bool = False) -> Followed:
+    """The numbers that clusters go on with.
+
+    Voxels that both have decide, for what comes or goes with the threshold says nothing of clusters. Clusters
+    are paired so that as many voxels as possible stay, and a pair counts if it shares a third, about, of the
+    voxels of either (intersection over union).
 
     Parameters
     ----------
     before, now : ClusterMembers
-    n_now : int
-        Number of clusters now; some may be empty.
-
-    Returns
-    -------
-    list of int or None
-        For each cluster 1..n_now, the number of the earlier one; None for a new cluster.
+        Of `now`, `highest` is the number of clusters; some may be empty.
+    reuse : bool
+        Whether a new cluster gets the number of one that is gone, if there is one; else it gets a number that
+        none has had.
     """
-    _, mine, theirs = np.intersect1d(now.index, before.index, assume_unique=True, return_indices=True)
-    n_before = int(before.label.max(initial=0))
-    shared = np.zeros((n_now, n_before), np.int64)
-    np.add.at(shared, (now.label[mine] - 1, before.label[theirs] - 1), 1)
-    sizes = np.bincount(now.label, minlength=n_now + 1)[1:, None]
-    others = np.bincount(before.label, minlength=n_before + 1)[None, 1:]
-    overlap = shared / np.maximum(sizes + others - shared, 1)
-    found: list[int | None] = [None] * n_now
-    for cluster, earlier in zip(*linear_sum_assignment(overlap, maximize=True), strict=True):
-        if overlap[cluster, earlier] >= _SAME:
-            found[int(cluster)] = int(earlier) + 1
-    return found
-
-
-def keep_numbers(found: list[int | None]) -> NDArray[np.intp]:
-    """An order of clusters in which those that go on keep their places, and new ones fill the others.
-
-    Parameters
-    ----------
-    found : list of int or None
-        See `follow`.
-
-    Returns
-    -------
-    array, shape (K,)
-        Position, counted from 0, of the cluster that each number goes to.
-    """
-    k = len(found)
-    order = np.full(k, -1, np.intp)
-    for cluster, earlier in enumerate(found):
-        if earlier is not None and earlier <= k:
-            order[earlier - 1] = cluster
-    left = iter([cluster for cluster in range(k) if cluster not in order])
-    for place in range(k):
-        if order[place] < 0:
-            order[place] = next(left)
-    return order
+    earlier = before.labels_of(now.index)
+    both = earlier > 0
+    shared = np.zeros((now.highest + 1, before.highest + 1), np.int64)
+    np.add.at(shared, (now.label[both], earlier[both]), 1)
+    either = shared.sum(axis=1, keepdims=True) + shared.sum(axis=0, keepdims=True) - shared
+    overlap = shared / np.maximum(either, 1)
+    numbers = np.zeros(now.highest + 1, np.intp)
+    for cluster, number in zip(*linear_sum_assignment(overlap, maximize=True), strict=True):
+        if overlap[cluster, number] >= _SAME:
+            numbers[cluster] = number
+    new = [cluster for cluster in now.numbers if not numbers[cluster]]
+    free = np.setdiff1d(np.arange(1, before.highest + 1), numbers) if reuse else np.empty(0, np.intp)
+    numbers[new] = [*free, *range(before.highest + 1, before.highest + 1 + len(new))][: len(new)]
+    gone = np.setdiff1d(before.numbers, np.delete(numbers, new))
+    return Followed(numbers[1:], tuple(numbers[new].tolist()), tuple(gone.tolist()))

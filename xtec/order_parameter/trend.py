@@ -63,6 +63,9 @@ class Trend:
     change: float
 
 
+NO_MEMBERS = Trend("no members", None, 0.0, None, 0.0)
+
+
 def describe(scan: Axis, intensity: Float64Array) -> Trend:
     """Describe one cluster's mean intensity.
 
@@ -73,7 +76,7 @@ def describe(scan: Axis, intensity: Float64Array) -> Trend:
     intensity : array, shape (T,)
     """
     if not np.isfinite(intensity).all():
-        return Trend("no members", None, 0.0, None, 0.0)
+        return NO_MEMBERS
     order = np.argsort(scan.values)
     x, y = scan.values[order], intensity[order]
     ends = max(1, len(x) // 10)

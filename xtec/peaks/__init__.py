@@ -1,7 +1,7 @@
 """Connected voxels joined into peaks (X-TEC-s), and the shape of peaks."""
 
 from xtec.peaks.connect import connect, join
-from xtec.peaks.maxima import Maxima, find_maxima, thinned
+from xtec.peaks.maxima import Maxima, find_maxima, thinned, weighed
 from xtec.peaks.shape import Shapes, ShapeSums, shapes
 from xtec.peaks.shards import ShardPeaks, unite
 from xtec.peaks.sums import PeakSums, average_peaks
@@ -19,4 +19,5 @@ __all__ = [
     "shapes",
     "thinned",
     "unite",
+    "weighed",
 ]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from xtec.core.types import Float64Array
+from xtec.core.compiled import compiled
+from xtec.core.types import Float64Array, FloatArray
 from xtec.peaks.connect import half_of_the_neighbours, padded, padded_stride
 
 _CLEAR = 5.0
@@ -50,6 +51,24 @@ class Maxima:
         """Of several shards."""
         columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
         return cls(*map(np.concatenate, columns))
+
+
+def weighed(intensity: FloatArray, weights: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Weighted sum over the scan for each voxel, and its variance where intensities are counts.
+
+    Parameters
+    ----------
+    intensity : array, shape (n, T)
+    weights : array, shape (T,)
+
+    Returns
+    -------
+    sums, variances : array, shape (n,)
+        A variance is above zero, whatever the intensities are.
+    """
+    sums, variances = np.zeros(len(intensity)), np.full(len(intensity), 1e-300)
+    _weigh(intensity.T, weights, sums, variances)
+    return sums, variances
 
 
 def find_maxima(
@@ -127,3 +146,12 @@ def _vertex(
     shift = np.where(inside, np.clip((np.log(right) - np.log(left)) / (2 * bend), -0.5, 0.5), 0.0)
     spread = np.hypot(noise[before] / left, noise[after] / right) / (2 * bend)
     return shift, np.minimum(spread, _UNKNOWN), inside
+
+
+@compiled
+def _weigh(rows: FloatArray, weights: Float64Array, sums: Float64Array, variances: Float64Array) -> None:
+    for t in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            value = np.float64(rows[t, i])
+            sums[i] += weights[t] * value
+            variances[i] += weights[t] * weights[t] * max(value, 0.0)

@@ -57,15 +57,15 @@ class ShapeSums:
         axes_values : sequence of array
             Coordinates along each axis of the grid, slowest first.
         """
-        sums, voxels = np.zeros((intensity.shape[1], *about.shape, 4)), np.zeros((1, *about.shape, 4))
-        rows = intensity.T
+        n_peaks, n_axes = about.shape
+        sums, voxels = (np.zeros((n_peaks, n_axes, 4, n)) for n in (intensity.shape[1], 1))
+        rows, one = intensity.T, np.ones((1, min(index.size, _TOGETHER)), intensity.dtype)
         for start in range(0, index.size, _TOGETHER):
-            mine = start + np.flatnonzero(peak[start : start + _TOGETHER] >= 0)
-            owner = np.ascontiguousarray(peak[mine])
-            distance = np.stack(list(positions(index[mine], axes_values)), axis=1) - about[owner]
-            _moments(np.ascontiguousarray(rows[:, mine]), owner, distance, sums)
-            _moments(np.ones((1, mine.size), rows.dtype), owner, distance, voxels)
-        return cls(np.ascontiguousarray(sums.transpose(1, 0, 2, 3)), voxels[0])
+            some = slice(start, start + _TOGETHER)
+            place = np.stack(list(positions(index[some], axes_values)), axis=1)
+            _moments(rows[:, some], peak[some], place, about, sums)
+            _moments(one[:, : len(place)], peak[some], place, about, voxels)
+        return cls(sums.transpose(0, 3, 1, 2), voxels[..., 0])
 
     @classmethod
     def empty(cls, n_peaks: int, n_temperatures: int, n_axes: int) -> ShapeSums:
@@ -122,12 +122,23 @@ def shapes(sums: ShapeSums, background: float, count_scale: float) -> Shapes:
 
 
 @compiled
-def _moments(rows: FloatArray, owner: NDArray[np.int32], distance: Float64Array, sums: Float64Array) -> None:
-    """Add rows (T, n) times powers of the distances (n, D) to the sums (T, S, D, 4) of their owners."""
-    for t in range(rows.shape[0]):
-        for i in range(owner.size):
-            for axis in range(distance.shape[1]):
-                term = np.float64(rows[t, i])
-                for power in range(4):
-                    sums[t, owner[i], axis, power] += term
-                    term *= distance[i, axis]
+def _moments(
+    rows: FloatArray, owner: NDArray[np.int32], place: Float64Array, about: Float64Array, sums: Float64Array
+) -> None:
+    """Add rows (T, n) times powers of the distances to the sums (S, D, 4, T) of their owners, but for -1.
+
+    A trajectory is taken as a whole, which is what vector registers can add up.
+    """
+    trajectory = np.empty(rows.shape[0])
+    for i in range(owner.size):
+        peak = owner[i]
+        if peak < 0:
+            continue
+        for t in range(rows.shape[0]):
+            trajectory[t] = rows[t, i]
+        for axis in range(place.shape[1]):
+            distance, weight = place[i, axis] - about[peak, axis], 1.0
+            for power in range(4):
+                for t in range(rows.shape[0]):
+                    sums[peak, axis, power, t] += weight * trajectory[t]
+                weight *= distance

@@ -1,11 +1,12 @@
 """Figures; the only part that imports matplotlib."""
 
+from xtec.core.palette import cluster_color
 from xtec.plotting.noise import plot_noise
 from xtec.plotting.order_parameter import plot_order_parameters
 from xtec.plotting.phase_diagram import plot_phase_diagram
 from xtec.plotting.qmap import plot_qmap
 from xtec.plotting.selection import plot_selection
-from xtec.plotting.style import cluster_color, figure_style, save_figure
+from xtec.plotting.style import figure_style, save_figure
 from xtec.plotting.threshold import plot_threshold
 from xtec.plotting.trajectories import plot_average_intensity, plot_trajectories
 from xtec.plotting.unit_cell import plot_halos, plot_unit_cell

@@ -16,8 +16,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from numpy.typing import ArrayLike, NDArray
 
+from xtec.core.palette import cluster_color
 from xtec.core.types import Float64Array
-from xtec.plotting.style import cluster_color
 
 EMPTY, KEPT = "white", "lightgrey"
 

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from xtec.core.errors import ConfigError
 from xtec.core.order import OrderParameter, Transition
+from xtec.core.palette import cluster_color
 from xtec.core.quantities import Quantity
 from xtec.plotting.style import (
     FAINT,
     INK,
     MUTED,
-    cluster_color,
     cluster_marker,
     figure_style,
     new_figure,

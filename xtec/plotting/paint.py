@@ -9,9 +9,9 @@ from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from xtec.core.palette import cluster_color
 from xtec.core.types import Float64Array
 from xtec.plotting.lattice import LatticePlane
-from xtec.plotting.style import cluster_color
 
 SPOT = 3.0
 """Points: a group of voxels smaller than this across is drawn this large."""

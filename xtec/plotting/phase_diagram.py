@@ -12,12 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 
 from xtec.core.diagram import Boundary, DiagramPoint, PhaseDiagram
+from xtec.core.palette import cluster_color
 from xtec.core.quantities import Quantity
 from xtec.core.types import Float64Array
 from xtec.plotting.style import (
     MUTED,
     LineStyle,
-    cluster_color,
     cluster_linestyle,
     cluster_marker,
     figure_style,

@@ -17,10 +17,11 @@ from scipy import ndimage
 
 from xtec.core.axes import Axis
 from xtec.core.errors import ConfigError
+from xtec.core.palette import cluster_color
 from xtec.core.types import ClusterMap
 from xtec.plotting.lattice import LatticePlane, cell_edges, in_plane_angle
 from xtec.plotting.paint import Labels, paint, rectangles
-from xtec.plotting.style import DPI, EMPTY, MUTED, cluster_color, figure_style, new_figure, ticks_inward
+from xtec.plotting.style import DPI, EMPTY, MUTED, figure_style, new_figure, ticks_inward
 
 MOST_PLANES = 4
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from xtec.core.palette import NAMED
 from xtec.core.results import Selection
 from xtec.core.types import Float64Array
-from xtec.plotting.palette import NAMED
 from xtec.plotting.style import ALARM, FAINT, INK, MUTED, figure_style, new_figure, ticks_inward
 from xtec.selection.discover import GAIN
 

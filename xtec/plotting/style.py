@@ -15,8 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from xtec.core.errors import ConfigError
-from xtec.plotting.palette import NAMED, color_sequence
+from xtec.core.palette import NAMED
 
 INK = "#222222"
 MUTED = "#6b6b6b"
@@ -70,32 +69,6 @@ _STYLE: dict[str, Any] = {
     "savefig.dpi": DPI,
     "savefig.bbox": None,
 }
-
-
-def cluster_color(number: int) -> str:
-    """Colour of a cluster, the same in every figure and whatever the number of clusters.
-
-    Parameters
-    ----------
-    number : int
-        Cluster number, from 1.
-
-    Returns
-    -------
-    str
-        ``#rrggbb``.
-
-    Raises
-    ------
-    ConfigError
-        If `number` is below 1: 0 means not clustered and has no colour.
-    """
-    if number < 1:
-        raise ConfigError(f"cluster numbers start at 1, got {number}")
-    if number <= len(NAMED):
-        return NAMED[number - 1]
-    colors = color_sequence()
-    return colors[(number - 1) % len(colors)]
 
 
 def cluster_linestyle(number: int) -> LineStyle:

@@ -12,11 +12,11 @@ from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from xtec.core.errors import ConfigError
+from xtec.core.palette import cluster_color
 from xtec.core.types import ClusterCurves, Float64Array
 from xtec.plotting.style import (
     FAINT,
     MUTED,
-    cluster_color,
     cluster_linestyle,
     cluster_marker,
     figure_style,

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xtec.core.errors import ConfigError
+from xtec.core.palette import cluster_color
 from xtec.core.reflections import Contingency, Halo, UnitCellFindings
 from xtec.plotting.style import (
     FAINT,
     INK,
-    cluster_color,
     cluster_marker,
     figure_style,
     new_figure,

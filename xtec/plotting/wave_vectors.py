@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from xtec.core.errors import ConfigError
 from xtec.core.order import WaveVector
+from xtec.core.palette import cluster_color
 from xtec.core.types import Float64Array
-from xtec.plotting.style import FAINT, cluster_color, cluster_marker, figure_style, new_figure, ticks_inward
+from xtec.plotting.style import FAINT, cluster_marker, figure_style, new_figure, ticks_inward
 
 _LETTERS = ("H", "K", "L")
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from xtec.core.errors import ConfigError
 from xtec.core.types import Float64Array
 
 NAMED = (
@@ -98,6 +99,32 @@ def color_sequence() -> tuple[str, ...]:
         colors.append(candidates[best])
         nearest = np.minimum(nearest, _distance(seen, seen[:, best]))
     return tuple(_to_hex(color) for color in colors)
+
+
+def cluster_color(number: int) -> str:
+    """Colour of a cluster, the same in every figure and whatever the number of clusters.
+
+    Parameters
+    ----------
+    number : int
+        Cluster number, from 1.
+
+    Returns
+    -------
+    str
+        ``#rrggbb``.
+
+    Raises
+    ------
+    ConfigError
+        If `number` is below 1: 0 means not clustered and has no colour.
+    """
+    if number < 1:
+        raise ConfigError(f"cluster numbers start at 1, got {number}")
+    if number <= len(NAMED):
+        return NAMED[number - 1]
+    colors = color_sequence()
+    return colors[(number - 1) % len(colors)]
 
 
 def _as_seen(rgb: Float64Array) -> Float64Array:

@@ -1,0 +1,92 @@
+"""Which temperatures to measure next, from a run that is still growing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from xtec.core.results import ClusterRun, ClusterSummary
+from xtec.core.types import Float64Array
+from xtec.plugins import create, parse_plugin
+from xtec_pipelines.watch_config import WatchConfig
+
+logger = logging.getLogger(__name__)
+
+_TEMPERATURES = 12
+"""Of the whole experiment, where neither a budget nor an end is given."""
+
+
+class TemperatureSampler(Protocol):
+    """A plugin of the slot ``samplers``, called with ``low, high, step=, direction=, budget=``.
+
+    Where it also has ``suggest(n)``, which gives objects with ``temperature`` and ``reason``, that is asked.
+    """
+
+    def tell(self, x: float, y: Float64Array) -> None:
+        """Take in the intensities of all curves at one temperature."""
+
+    def ask(self, n: int = 1) -> Sequence[float]:
+        """The next temperatures; fewer, or none, where no more are allowed."""
+
+
+def open_sampler(config: WatchConfig) -> TemperatureSampler:
+    """The sampler that is asked for, told nothing yet.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If there is no such plugin.
+    ConfigError
+        If it does not take its options.
+    """
+    sampler: TemperatureSampler = create(
+        "samplers",
+        parse_plugin(config.sampler),
+        *config.span,
+        step=config.suggest_step,
+        direction=str(config.suggest_direction),
+        budget=config.suggest_budget or config.until or _TEMPERATURES,
+    )
+    return sampler
+
+
+def suggest(config: WatchConfig, run: ClusterRun, measured: Sequence[float]) -> list[dict[str, Any]]:
+    """The next temperatures, each with its units and the reason for it.
+
+    Parameters
+    ----------
+    config : WatchConfig
+    run : ClusterRun
+    measured : sequence of float
+        Temperatures in the order in which they were measured.
+    """
+    scan, sampler = run.curves.scan, open_sampler(config)
+    curves = run.curves.intensity_mean[[one.number - 1 for one in _telling(run.clusters)]]
+    row_of = {float(value): row for row, value in enumerate(scan.values)}
+    for value in measured:
+        sampler.tell(value, curves[:, row_of[value]])
+    return [{"units": scan.units, **one} for one in _within(config, _ask(sampler, config.suggest))]
+
+
+def _telling(clusters: Sequence[ClusterSummary]) -> list[ClusterSummary]:
+    """The clusters that order; all of them before any is seen to."""
+    there = [one for one in clusters if one.voxels]
+    return [one for one in there if one.order_parameter] or there
+
+
+def _ask(sampler: Any, n: int) -> list[dict[str, Any]]:
+    if hasattr(sampler, "suggest"):
+        return [{"value": float(one.temperature), "reason": one.reason} for one in sampler.suggest(n)]
+    return [{"value": float(value), "reason": ""} for value in sampler.ask(n)]
+
+
+def _within(config: WatchConfig, suggested: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What lies within the bounds, whatever a plugin says."""
+    low, high = config.span
+    inside = [one for one in suggested if np.isfinite(one["value"]) and low <= one["value"] <= high]
+    if len(inside) < len(suggested):
+        logger.warning("the sampler %s suggests what is out of bounds; left out", config.sampler)
+    return inside

@@ -1,0 +1,145 @@
+"""The run folder of a watch: renewed file by file, each whole at all times."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import h5py
+
+from xtec.core.errors import InputError
+from xtec.core.palette import cluster_color
+from xtec.core.results import ClusterRun
+from xtec.io import write_results
+from xtec.io.arrival_events import Status
+from xtec.io.atomic import clear_temporaries, write_text
+from xtec.io.run_folder import create_folder
+from xtec.operando.follow import ClusterMembers
+from xtec.report import live_page
+from xtec_pipelines.config import ClusterConfig, dump_recipe
+from xtec_pipelines.run_folder import draw_figures, read_summary, summary
+from xtec_pipelines.watch_config import WatchConfig
+
+_EVENTS = 30
+"""Events that the page shows."""
+
+_FIGURES = {
+    "average_intensity": "average intensity",
+    "trajectories": "rescaled trajectories",
+    "qmap": "clusters in reciprocal space",
+    "threshold": "threshold",
+}
+"""What the page shows of figures/."""
+
+
+class LiveFolder:
+    """Results of the last update, with the state of the watch.
+
+    Parameters
+    ----------
+    config : WatchConfig
+    goes_on : bool
+        Whether the folder is that of an earlier session.
+
+    Attributes
+    ----------
+    latency : float or None
+        Seconds from seeing the last temperature ready to its results.
+    suggestions : list of dict
+        Temperatures to measure next.
+    """
+
+    def __init__(self, config: WatchConfig, *, goes_on: bool) -> None:
+        self.config, self.path = config, config.folder
+        self.latency: float | None = None
+        self.suggestions: list[dict[str, Any]] = []
+        self._events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
+        self._summary: dict[str, Any] = {}
+        self._own: dict[str, Any] = {"updates": 0, "settled": False, "last_update": None, "changes": []}
+        for folder in (self.path, self.path / "figures"):
+            clear_temporaries(folder)
+        if goes_on:
+            with suppress(InputError, KeyError):
+                self._summary = read_summary(self.path)
+                self.suggestions = self._summary.get("suggestions", [])
+                status = self._summary["status"]
+                self.latency = status["latency"]
+                self._own = {name: status[name] for name in self._own}
+
+    def members(self) -> ClusterMembers | None:
+        """Which voxels are in which cluster as of the last update."""
+        if not self._summary:
+            return None
+        try:
+            with h5py.File(self.path / "results.nxs", "r", locking=False) as file:
+                voxels, highest = file["entry/voxels"], len(file["entry/mixture/weights"])
+                return ClusterMembers(voxels["index"][()], voxels["label"][()], highest)
+        except (OSError, KeyError):
+            return None
+
+    def note(self, event: dict[str, Any]) -> None:
+        """Remember an event for the page."""
+        self._events.appendleft(event)
+
+    def renew(self, run: ClusterRun, config: ClusterConfig, *, settled: bool) -> None:
+        """Write the results of an update.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        create_folder(self.path, figures=config.figures, renew=True)
+        write_results(self.path / "results.nxs", run)
+        write_text(self.path / "run.toml", dump_recipe(config))
+        self._summary = summary(run)
+        self._own["updates"] += 1
+        self._own |= {"settled": settled, "last_update": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        if run.changes is not None and (run.changes.new or run.changes.gone):
+            change = {"update": self._own["updates"], "temperatures": len(run.curves.scan)}
+            change |= {"new": list(run.changes.new), "gone": list(run.changes.gone)}
+            self._own["changes"] = [*self._own["changes"], change]
+
+    def draw(self, run: ClusterRun) -> None:
+        """Renew the figures, if they are wanted."""
+        if self.config.figures:
+            draw_figures(self.path / "figures", run)
+
+    def publish(self, status: Status, seen: int, state: str) -> None:
+        """Write summary.json and report.html with the state of the watch; nothing before the first update.
+
+        Parameters
+        ----------
+        status : Status
+            Of the watched folder.
+        seen : int
+            Temperatures that are in the results, or will be in the next.
+        state : {"watching", "done", "interrupted"}
+        """
+        if not self._summary:
+            return
+        self._summary["status"] |= {
+            "state": state,
+            "seen": seen,
+            "pending": {str(one): why for one, why in status.pending.items()},
+            "bad": {str(one): why for one, why in (*status.bad.items(), *status.duplicates.items())},
+            "gone": {str(one): why for one, why in status.gone.items()},
+            "latency": self.latency,
+            **self._own,
+        }
+        self._summary["suggestions"] = self.suggestions
+        write_text(self.path / "summary.json", json.dumps(self._summary, indent=2) + "\n")
+        write_text(self.path / "report.html", self._page())
+
+    def _page(self) -> str:
+        figures = {}
+        for name, what in _FIGURES.items():
+            with suppress(OSError):
+                figures[what] = (self.path / "figures" / f"{name}.png").read_bytes()
+        colors = {one["number"]: cluster_color(one["number"]) for one in self._summary["clusters"]}
+        return live_page(
+            self._summary, colors=colors, figures=figures, events=self._events, reload=self.config.every
+        )
