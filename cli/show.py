@@ -11,7 +11,7 @@ import rich_click as click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from xtec.core.results import ClusterRun
+    from xtec.core.results import ClusterRun, ClusterSummary
     from xtec_pipelines.inspect import Inspection
     from xtec_pipelines.plan import RunPlan
 
@@ -101,7 +101,7 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     ended = "converged" if mixture.converged else "NOT converged"
     fitted = (
         f"log-likelihood {mixture.log_likelihood:.4f} a trajectory, {mixture.n_iter} iterations, "
-        f"best of {mixture.n_init} starts, {ended}"
+        f"{f'best of {mixture.n_init} starts' if mixture.n_init else 'from the clusters before'}, {ended}"
     )
     if run.selection is not None:
         fitted = run.selection.reason.partition(": ")[2]
@@ -110,12 +110,17 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
         source,
         (f"mode {run.mode}", run.mode_reason),
         (f"backend {backend['name']}", ", ".join(filter(None, (backend.get("device"), backend["reason"])))),
-        (f"{len(run.clusters)} clusters", fitted),
+        (f"{len(_there(run))} clusters", fitted),
     ]
 
 
 def _line(console: Any, head: str, text: str) -> None:
     console.print(f"{head:<15} {text}", soft_wrap=True, markup=False)
+
+
+def _there(run: ClusterRun) -> list[ClusterSummary]:
+    """The clusters, without those whose numbers are only kept from being given again."""
+    return [one for one in run.clusters if one.voxels or run.changes is None]
 
 
 def _cluster_table(run: ClusterRun) -> Table:
@@ -129,7 +134,7 @@ def _cluster_table(run: ClusterRun) -> Table:
     table.add_column("share", justify="right")
     table.add_column(f"with {run.curves.scan.name}")
     table.add_column("reads as")
-    for cluster in run.clusters:
+    for cluster in _there(run):
         table.add_row(
             str(cluster.number),
             f"{cluster.voxels:,}",

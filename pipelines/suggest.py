@@ -64,11 +64,12 @@ def suggest(config: WatchConfig, run: ClusterRun, measured: Sequence[float]) -> 
         Temperatures in the order in which they were measured.
     """
     scan, sampler = run.curves.scan, open_sampler(config)
-    curves = run.curves.intensity_mean[[one.number - 1 for one in _telling(run.clusters)]]
+    numbers = [one.number for one in _telling(run.clusters)]
+    curves = run.curves.intensity_mean[np.array(numbers) - 1]
     row_of = {float(value): row for row, value in enumerate(scan.values)}
     for value in measured:
         sampler.tell(value, curves[:, row_of[value]])
-    return [{"units": scan.units, **one} for one in _within(config, _ask(sampler, config.suggest))]
+    return [{"units": scan.units, **one} for one in _within(config, _ask(sampler, config.suggest, numbers))]
 
 
 def _telling(clusters: Sequence[ClusterSummary]) -> list[ClusterSummary]:
@@ -77,10 +78,18 @@ def _telling(clusters: Sequence[ClusterSummary]) -> list[ClusterSummary]:
     return [one for one in there if one.order_parameter] or there
 
 
-def _ask(sampler: Any, n: int) -> list[dict[str, Any]]:
+def _ask(sampler: Any, n: int, numbers: Sequence[int]) -> list[dict[str, Any]]:
     if hasattr(sampler, "suggest"):
-        return [{"value": float(one.temperature), "reason": one.reason} for one in sampler.suggest(n)]
+        return [
+            {"value": float(one.temperature), "reason": _named(one, numbers)} for one in sampler.suggest(n)
+        ]
     return [{"value": float(value), "reason": ""} for value in sampler.ask(n)]
+
+
+def _named(suggestion: Any, numbers: Sequence[int]) -> str:
+    """The reason, with the number of the cluster it speaks of."""
+    curve = getattr(suggestion, "curve", None)
+    return str(suggestion.reason) if curve is None else f"cluster {numbers[curve]}: {suggestion.reason}"
 
 
 def _within(config: WatchConfig, suggested: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

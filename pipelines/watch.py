@@ -40,7 +40,7 @@ from xtec_pipelines.following import Following
 from xtec_pipelines.logbook import appended_log, logbook
 from xtec_pipelines.suggest import open_sampler, suggest
 from xtec_pipelines.watch_config import WatchConfig
-from xtec_pipelines.watch_folder import LiveFolder
+from xtec_pipelines.watch_folder import LiveFolder, in_words
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,8 @@ class _Watch:
     uncopied: dict[Path, str] = field(default_factory=dict)
 
     def there(self) -> dict[Path, Found]:
-        """What is ready and copied, in order of value."""
-        return {path: found for path, found in self.folder.ready().items() if path not in self.coming}
+        """What is copied and not taken away, in order of value; what is being rewritten stays meanwhile."""
+        return {path: found for path, found in self.folder.held().items() if path not in self.coming}
 
 
 def run_watch(
@@ -186,8 +186,8 @@ def _look(watch: _Watch) -> str | None:
 def _note(watch: _Watch, event: Event) -> None:
     """What has become of a file."""
     watch.last = time.monotonic()
-    facts = {"file": str(event.path), "value": event.value, "reason": event.reason or None}
-    _tell(watch, str(event.kind), **facts, same_data=event.same_data or None)
+    facts = {"file": str(event.path), "value": event.value, "units": event.units or None}
+    _tell(watch, str(event.kind), **facts, reason=event.reason or None, same_data=event.same_data or None)
     if event.kind is EventKind.SEEN:
         return
     watch.coming.pop(event.path, None)
@@ -238,7 +238,7 @@ def _update(watch: _Watch, began: float, *, warm: bool) -> None:
     }
     changes = run.changes or Changes()
     facts |= {"new": list(changes.new) or None, "gone": list(changes.gone) or None}
-    facts["latency"] = watch.results.latency if warm else None
+    facts["latency"] = round(watch.results.latency, 3) if warm and watch.results.latency else None
     _tell(watch, "update" if warm else "settled", **facts)
     _after(watch, run, there)
 
@@ -284,10 +284,10 @@ def _call(watch: _Watch, command: str) -> None:
 
 def _enough(watch: _Watch) -> str | None:
     """Why watching ends; None if it goes on."""
-    config, there = watch.config, len(watch.there())
+    config, ready = watch.config, len(watch.there().keys() & set(watch.folder.paths()))
     due = watch.wanting or watch.unsettled
-    if config.until is not None and there >= config.until and not due:
-        return f"{there} temperatures"
+    if config.until is not None and ready >= config.until and not due:
+        return f"{ready} temperatures"
     if config.idle is not None and time.monotonic() - watch.last >= config.idle:
         return f"nothing for {config.idle:g} s"
     return None
@@ -296,6 +296,6 @@ def _enough(watch: _Watch) -> str | None:
 def _tell(watch: _Watch, what: str, **facts: Any) -> None:
     told = {"event": what, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}
     told = {name: fact for name, fact in told.items() if fact is not None}
-    logger.info("%s", ", ".join(f"{name} {fact}" for name, fact in told.items() if name != "time"))
+    logger.info("%s %s", what, in_words(told))
     watch.results.note(told)
     watch.say(told)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -23,7 +25,7 @@ from xtec_pipelines.config import ClusterConfig, dump_recipe
 from xtec_pipelines.run_folder import draw_figures, read_summary, summary
 from xtec_pipelines.watch_config import WatchConfig
 
-_EVENTS = 30
+_EVENTS = 15
 """Events that the page shows."""
 
 _FIGURES = {
@@ -33,6 +35,23 @@ _FIGURES = {
     "threshold": "threshold",
 }
 """What the page shows of figures/."""
+
+
+def in_words(event: Mapping[str, Any]) -> str:
+    """What an event says, for a person; its kind and time stand beside it."""
+    parts = []
+    if "value" in event:
+        parts.append(f"{event['value']:g} {event.get('units', '')}".rstrip())
+    if "file" in event:
+        parts.append(Path(event["file"]).name)
+    parts += [f"{event[name]} {name}" for name in ("temperatures", "clusters") if name in event]
+    parts += [f"{name} {', '.join(map(str, event[name]))}" for name in ("new", "gone") if name in event]
+    if "latency" in event:
+        parts.append(f"after {event['latency']:.2f} s")
+    if event.get("same_data"):
+        parts.append("as it was")
+    words = ", ".join(parts)
+    return ": ".join(filter(None, (words, event.get("reason", ""))))
 
 
 class LiveFolder:
@@ -140,6 +159,7 @@ class LiveFolder:
             with suppress(OSError):
                 figures[what] = (self.path / "figures" / f"{name}.png").read_bytes()
         colors = {one["number"]: cluster_color(one["number"]) for one in self._summary["clusters"]}
+        events = [{**one, "words": in_words(one)} for one in self._events]
         return live_page(
-            self._summary, colors=colors, figures=figures, events=self._events, reload=self.config.every
+            self._summary, colors=colors, figures=figures, events=events, reload=self.config.every
         )

@@ -96,6 +96,6 @@ def _say(settings: Settings, event: dict[str, Any]) -> None:
         return
     if settings.quiet:
         return
-    told = dict(event)
-    time, what = told.pop("time"), told.pop("event")
-    click.echo(f"{time[11:19]} {what:<10} " + ", ".join(f"{name} {fact}" for name, fact in told.items()))
+    from xtec_pipelines.watch_folder import in_words
+
+    click.echo(f"{event['time'][11:19]} {event['event']:<10} {in_words(event)}".rstrip())

@@ -170,6 +170,33 @@ def test_a_rewritten_temperature_is_read_again_and_others_are_not(
     assert_same(run, batch(sorted(folder.glob("*.nxs"), key=lambda p: float(p.stem[5:-1])), tmp_path / "b"))
 
 
+def test_a_temperature_that_is_being_rewritten_stays_until_it_is_done(tmp_path: Path) -> None:
+    folder, output = tmp_path / "scans", tmp_path / "run"
+    folder.mkdir()
+    for t in T[:8]:
+        write(folder, t)
+    lock = folder / "scan_60K.nxs.lock"
+
+    def begin() -> None:
+        lock.touch()
+        write(folder, T[3], data=volume(T[3]) * 2)
+        write(folder, T[8])
+
+    run, events = watch(
+        folder, output, Steps(lambda: None, lambda: None, begin, *[lambda: None] * 3, lock.unlink), until=9
+    )
+    told = [event["event"] for event in events]
+    seen = next(
+        i
+        for i, e in enumerate(events)
+        if e["event"] == "seen" and "60K" in e["file"] and "locked" in e["reason"]
+    )
+    changed = told.index("changed")
+    updates = [event["temperatures"] for event in events[seen:changed] if event["event"] == "update"]
+    assert updates == [9]
+    assert_same(run, batch([folder / f"scan_{t:g}K.nxs" for t in T[:9]], tmp_path / "batch"))
+
+
 def test_started_again_it_goes_on_without_reading_anything_twice(tmp_path: Path, copied: list[float]) -> None:
     folder, output = tmp_path / "scans", tmp_path / "run"
     folder.mkdir()

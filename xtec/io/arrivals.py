@@ -93,9 +93,9 @@ class WatchedFolder:
             )
         return sorted(events, key=_order)
 
-    def ready(self) -> dict[Path, Found]:
-        """What is ready, in order of value."""
-        return {path: self._held[path] for path in self.status().ready}
+    def held(self) -> dict[Path, Found]:
+        """What was found and not taken away since, in order of value: ready, or being written anew."""
+        return dict(sorted(self._held.items(), key=lambda item: item[1].value))
 
     def paths(self) -> list[Path]:
         """Files that are ready, in order of value: what `open_series` takes."""

@@ -36,11 +36,14 @@ class Suggestion:
     reason : str
     information : float
         On the onsets of all curves, in nats, given the temperatures suggested before it.
+    curve : int or None
+        The curve that the reason speaks of, counted from 0.
     """
 
     temperature: float
     reason: str
     information: float
+    curve: int | None = None
 
 
 def plan(
@@ -78,10 +81,12 @@ def plan(
         left[best] = False
         most = max(gains, key=lambda k: float(gains[k][best]), default=None)
         taken = np.append(measured, [one.temperature for one in suggestions])
-        reason = _gap(float(x[best]), taken, bounds)
+        about = None
         if most is not None and gains[most][best] > _WORTH:
-            reason = _about(float(x[best]), known[most], most if len(known) > 1 else None) or reason
-        suggestions.append(Suggestion(float(x[best]), reason, float(told[best])))
+            about = _about(float(x[best]), known[most])
+        reason = about or _gap(float(x[best]), taken, bounds)
+        which = None if about is None else most
+        suggestions.append(Suggestion(float(x[best]), reason, float(told[best]), which))
         spread.choose(best)
         for curve in curves.values():
             curve.choose(best)
@@ -141,13 +146,12 @@ def _gap(x: float, taken: Float64Array, bounds: Bounds) -> str:
     return f"spreads out: nothing measured between {low:g} and {high:g} K"
 
 
-def _about(x: float, known: Posterior | None, curve: int | None) -> str | None:
+def _about(x: float, known: Posterior | None) -> str | None:
     """Why a temperature tells of an onset; None where none is in sight."""
     if known is None or not in_sight([known]):
         return None
     tc = known.tc
-    of = "" if curve is None else f" of curve {curve + 1}"
-    between = f"Tc{of} between {tc.low:.4g} and {tc.high:.4g} K"
+    between = f"Tc between {tc.low:.4g} and {tc.high:.4g} K"
     if tc.low is not None and x < tc.low:
         return f"below {between}: how intensity grows, for beta"
     if tc.high is not None and x > tc.high:

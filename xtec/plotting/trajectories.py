@@ -100,16 +100,16 @@ def _draw(
     order: NDArray[np.intp],
     spread: _Spread,
 ) -> tuple[Figure, list[Axes]]:
-    """All clusters in one panel with a legend, or in one panel each when they are many."""
-    n = curves.n_clusters
-    if labels is not None and len(labels) != n:
-        raise ConfigError(f"{len(labels)} labels for {n} clusters")
-    texts = [f"{k + 1}" if labels is None else f"{k + 1}   {labels[k]}" for k in range(n)]
-    x = curves.scan.values[order]
+    """All clusters with members in one panel with a legend, or in one panel each when they are many."""
+    if labels is not None and len(labels) != curves.n_clusters:
+        raise ConfigError(f"{len(labels)} labels for {curves.n_clusters} clusters")
     means, spreads = means_and_spreads
+    there = np.flatnonzero(np.isfinite(means).any(axis=1)).tolist()
+    texts = [f"{k + 1}" if labels is None else f"{k + 1}   {labels[k]}" for k in there]
+    n, x = len(there), curves.scan.values[order]
     crowded = n > MOST_IN_ONE_PANEL
     figure, panels = _panel_grid(n) if crowded else _one_panel(n)
-    for k, (axes, text) in enumerate(zip(panels, texts, strict=False)):
+    for k, axes, text in zip(there, panels, texts, strict=False):
         if crowded:
             _context(axes, x, np.delete(means, k, axis=0))
             axes.set_title(text, loc="left", fontsize=12)
