@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader("xtec.report", ".")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("live.html")
 
 
 def live_page(
@@ -32,11 +40,8 @@ def live_page(
     reload : float
         Seconds after which a browser loads the page again; it does so while the run goes on.
     """
-    environment = Environment(
-        loader=PackageLoader("xtec.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     images = {name: base64.b64encode(image).decode("ascii") for name, image in figures.items()}
-    return environment.get_template("live.html").render(
+    return _template().render(
         summary=summary,
         status=summary["status"],
         clusters=[one for one in summary["clusters"] if one["voxels"]],
