@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from xtec.core.errors import BackendUnavailableError
 from xtec.core.results import ClusterRun, ClusterSummary
 from xtec.core.types import Float64Array
 from xtec.plugins import create, parse_plugin
@@ -62,14 +63,23 @@ def suggest(config: WatchConfig, run: ClusterRun, measured: Sequence[float]) -> 
     run : ClusterRun
     measured : sequence of float
         Temperatures in the order in which they were measured.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If the sampler fails.
     """
     scan, sampler = run.curves.scan, open_sampler(config)
     numbers = [one.number for one in _telling(run.clusters)]
     curves = run.curves.intensity_mean[np.array(numbers) - 1]
     row_of = {float(value): row for row, value in enumerate(scan.values)}
-    for value in measured:
-        sampler.tell(value, curves[:, row_of[value]])
-    return [{"units": scan.units, **one} for one in _within(config, _ask(sampler, config.suggest, numbers))]
+    try:
+        for value in measured:
+            sampler.tell(value, curves[:, row_of[value]])
+        suggested = _ask(sampler, config.suggest, numbers)
+    except Exception as error:  # a plugin is anybody's code, and watching goes on without it
+        raise BackendUnavailableError(f"the sampler {config.sampler} has failed: {error!r}") from error
+    return [{"units": scan.units, **one} for one in _within(config, suggested)]
 
 
 def _telling(clusters: Sequence[ClusterSummary]) -> list[ClusterSummary]:

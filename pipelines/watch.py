@@ -219,7 +219,7 @@ def _update(watch: _Watch, began: float, *, warm: bool) -> None:
     there = watch.there()
     threshold = None if watch.run is None else watch.run.threshold
     following = None if watch.members is None else Following(watch.members, warm, threshold)
-    watch.wanting = watch.unsettled = False
+    watch.wanting, watch.unsettled, watch.run = False, False, None  # two runs at a time take more memory
     try:
         watch.run = run = _cluster(watch, there, following)
     except _NOT_YET as error:

@@ -28,6 +28,8 @@ class Obstinate:
         self.low, self.high, self.by = low, high, by
 
     def tell(self, x: float, y: Any) -> None:
+        if self.by < 0:
+            raise ZeroDivisionError("no such thing")
         Obstinate.told.append((x, len(y)))
 
     def ask(self, n: int = 1) -> Sequence[float]:
@@ -114,6 +116,17 @@ def test_any_sampler_can_be_asked_and_is_kept_within_bounds(tmp_path: Path, plug
     suggested = [event for event in events if event["event"] == "suggestion"]
     assert {event["value"] for event in suggested} == {37.5}
     assert [x for x, _ in Obstinate.told[:3]] == [50.0, 100.0, 150.0]
+
+
+def test_a_sampler_that_fails_is_told_of_and_watching_goes_on(tmp_path: Path, plugins: None) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for t in (50.0, 100.0, 150.0):
+        write(folder, t)
+    options = {"sampler": "obstinate:by=-1", "threshold": "kl", "until": 3}
+    events = watch(folder, tmp_path / "run", Steps(), **options)
+    assert events[-1]["event"] == "end"
+    assert any("no such thing" in event.get("reason", "") for event in events)
 
 
 def test_samplers_that_are_not_there_or_broken_are_refused_before_anything_is_read(

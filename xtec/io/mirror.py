@@ -96,10 +96,6 @@ class Mirror:
         except OSError as error:
             raise OutputError(f"cannot copy a temperature here ({error})", file=self.folder) from error
 
-    def drop(self, value: float) -> None:
-        """Forget a temperature."""
-        self._path(value).unlink(missing_ok=True)
-
     def stand_in(self, series: Series) -> Series:
         """The same series, read from the copies."""
         refs = tuple(locate(self._path(float(value)), _DATASET) for value in series.scan.values)
