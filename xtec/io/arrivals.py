@@ -10,9 +10,8 @@ from pathlib import Path
 from xtec.core.errors import ConfigError
 from xtec.io.arrival_events import Event, EventKind, Status
 from xtec.io.claims import Claims
-from xtec.io.open import OpenOptions
 from xtec.io.readiness import Found, Outcome, Signature, State
-from xtec.io.volume import SUFFIXES
+from xtec.io.volume import SUFFIXES, OpenOptions
 from xtec.io.watched_file import WatchedFile
 
 __all__ = ["Event", "EventKind", "Signature", "Status", "WatchedFolder"]

@@ -6,7 +6,7 @@ import glob
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,22 +27,12 @@ from xtec.io.layout import (
 from xtec.io.nexus import NexusData, find_data, read_scan_axis
 from xtec.io.series import Dropped, PerTemperature, Series
 from xtec.io.virtual import stacked_source
-from xtec.io.volume import SUFFIXES, Volume, is_parent, is_stranger, misfit, open_volume
+from xtec.io.volume import SUFFIXES, OpenOptions, Volume, is_parent, is_stranger, misfit, open_volume
 
 logger = logging.getLogger(__name__)
 
 _LEAST_RUN = 8
 """Values between two turns of a scan, on average; one that turns more often repeats values by mistake."""
-
-
-@dataclass(frozen=True)
-class OpenOptions:
-    """How to look for the series; see `open_series`."""
-
-    entry: str | None = None
-    group: str | None = None
-    scan: str | None = None
-    skip_bad: bool = False
 
 
 def open_series(

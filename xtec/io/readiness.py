@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -14,10 +13,7 @@ from xtec.core.errors import InputError, SeriesNotFoundError
 from xtec.io.hdf5 import DatasetRef, open_hdf5, read_text
 from xtec.io.nexus import NexusData, find_data
 from xtec.io.stamps import Stamps
-from xtec.io.volume import Volume, is_stranger, open_volume
-
-if TYPE_CHECKING:
-    from xtec.io.open import OpenOptions
+from xtec.io.volume import OpenOptions, Volume, is_stranger, open_volume
 
 _DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 """What h5py raises on a file whose bytes are wrong."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +15,17 @@ from xtec.io.hdf5 import DatasetRef, locate, open_hdf5
 from xtec.io.layout import check_rank, complete_axes
 from xtec.io.nexus import NexusData, find_data, read_scan_value, value_in_name
 
-if TYPE_CHECKING:
-    from xtec.io.open import OpenOptions
-
 SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """How to look for the series; see `open_series`."""
+
+    entry: str | None = None
+    group: str | None = None
+    scan: str | None = None
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from xtec.io.readiness import Outcome, State, examine, lost
 from xtec.io.stamps import Stamps, take_stamps
-from xtec.io.volume import SUFFIXES
-
-if TYPE_CHECKING:
-    from xtec.io.open import OpenOptions
+from xtec.io.volume import SUFFIXES, OpenOptions
 
 logger = logging.getLogger(__name__)
 
