@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from xtec.core.errors import BackendUnavailableError
-from xtec.core.results import ClusterRun, ClusterSummary
+from xtec.core.results import ClusterRun
 from xtec.core.types import Float64Array
 from xtec.plugins import create, parse_plugin
 from xtec_pipelines.watch_config import WatchConfig
@@ -27,7 +27,7 @@ class TemperatureSampler(Protocol):
     """
 
     def tell(self, x: float, y: Float64Array) -> None:
-        """Take in the intensities of all curves at one temperature."""
+        """Take in the intensities of all curves at one temperature; NaN until a cluster is seen to order."""
 
     def ask(self, n: int = 1) -> Sequence[float]:
         """The next temperatures; fewer, or none, where no more are allowed."""
@@ -69,23 +69,20 @@ def suggest(config: WatchConfig, run: ClusterRun, measured: Sequence[float]) -> 
     BackendUnavailableError
         If the sampler fails.
     """
-    scan, sampler = run.curves.scan, open_sampler(config)
-    numbers = [one.number for one in _telling(run.clusters)]
+    scan = run.curves.scan
+    numbers = [one.number for one in run.clusters if one.order_parameter] or [run.clusters[0].number]
     curves = run.curves.intensity_mean[np.array(numbers) - 1]
+    if not run.clusters[numbers[0] - 1].order_parameter:
+        curves = np.full_like(curves, np.nan)  # clusters of few points are of noise
     row_of = {float(value): row for row, value in enumerate(scan.values)}
     try:
+        sampler = open_sampler(config)
         for value in measured:
             sampler.tell(value, curves[:, row_of[value]])
         suggested = _ask(sampler, config.suggest, numbers)
     except Exception as error:  # a plugin is anybody's code, and watching goes on without it
         raise BackendUnavailableError(f"the sampler {config.sampler} has failed: {error!r}") from error
     return [{"units": scan.units, **one} for one in _within(config, suggested)]
-
-
-def _telling(clusters: Sequence[ClusterSummary]) -> list[ClusterSummary]:
-    """The clusters that order; all of them before any is seen to."""
-    there = [one for one in clusters if one.voxels]
-    return [one for one in there if one.order_parameter] or there
 
 
 def _ask(sampler: Any, n: int, numbers: Sequence[int]) -> list[dict[str, Any]]:

@@ -18,24 +18,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xtec.core.errors import (
     ConfigError,
     DegenerateMixtureError,
     InputError,
     NothingToClusterError,
+    OutputError,
     XtecError,
 )
 from xtec.core.progress import Progress
 from xtec.core.results import Changes, ClusterRun
 from xtec.io import OpenOptions
-from xtec.io.arrivals import Event, EventKind, WatchedFolder
+from xtec.io.arrivals import WatchedFolder
 from xtec.io.mirror import Mirror
 from xtec.io.open import join_volumes
-from xtec.io.readiness import Found
+from xtec.io.readiness import Found, Signature
 from xtec.io.run_folder import check_output
-from xtec.io.volume import open_volume
 from xtec.operando.follow import ClusterMembers
 from xtec_pipelines.cluster import cluster_series
+from xtec_pipelines.copies import Copies
 from xtec_pipelines.following import Following
 from xtec_pipelines.logbook import appended_log, logbook
 from xtec_pipelines.suggest import open_sampler, suggest
@@ -65,39 +68,46 @@ class _Watch:
     ----------
     results : LiveFolder
         The run folder.
-    wanting : bool
-        Whether temperatures have come or gone since the last update.
+    tried : dict
+        What the last update was made of: versions of temperatures by value.
     unsettled : bool
         Whether the last update was not searched for.
-    coming : dict
-        Temperatures that are ready, and not copied yet, by file.
-    uncopied : dict
-        Why some of these could not be copied.
     run : ClusterRun or None
         As of the last update.
     members : ClusterMembers or None
         Of its clusters; at first those of an earlier session.
     last : float
         When something last happened.
+    trouble : str
+        What was last said of a run folder that cannot be written.
     """
 
     config: WatchConfig
     folder: WatchedFolder
-    mirror: Mirror
+    copies: Copies
     results: LiveFolder
     say: Say
-    progress: Progress
-    wanting: bool = False
+    tried: dict[float, Signature] = field(default_factory=dict)
     unsettled: bool = False
     run: ClusterRun | None = None
     members: ClusterMembers | None = None
     last: float = field(default_factory=time.monotonic)
-    coming: dict[Path, Event] = field(default_factory=dict)
-    uncopied: dict[Path, str] = field(default_factory=dict)
+    trouble: str = ""
 
-    def there(self) -> dict[Path, Found]:
-        """What is copied and not taken away, in order of value; what is being rewritten stays meanwhile."""
-        return {path: found for path, found in self.folder.held().items() if path not in self.coming}
+    def wanted(self) -> dict[Path, Found]:
+        """Temperatures within the interval asked for, in order of value; what is being rewritten stays."""
+        low, high = self.config.bounds[1] or (-np.inf, np.inf)
+        return {path: found for path, found in self.folder.held().items() if low <= found.value <= high}
+
+    def versions(self) -> dict[float, Signature]:
+        """Copies that there are of these, by value; of an earlier version until there is one of the last."""
+        return self.copies.versions(self.wanted())
+
+    @property
+    def due(self) -> bool:
+        """Whether an update is to be made."""
+        versions = self.versions()
+        return len(versions) >= _FEWEST and versions != self.tried
 
 
 def run_watch(
@@ -120,7 +130,7 @@ def run_watch(
     Returns
     -------
     ClusterRun or None
-        As of the last update; None if there was none.
+        As of the last update; None if the last one had no result.
 
     Raises
     ------
@@ -128,42 +138,49 @@ def run_watch(
         If options do not go together, or do not fit a folder that is watched.
     BackendUnavailableError
         If there is no such sampler.
+    NothingToClusterError
+        If nothing could be clustered until the end.
     OutputError
-        If the run folder cannot be written, or holds something else.
+        If the run folder holds something else.
     """
     watch = _begin(config, say, progress or Progress())
     state = "interrupted"
     with appended_log(config.folder / "run.log"):
+        _tell(watch, "start", folder=str(watch.folder.path), reason=_not_there(watch.folder.path))
         try:
             while (reason := _look(watch)) is None:
                 wait(config.every)
             state = "done"
             _tell(watch, "end", reason=reason)
-            return watch.run
         finally:
-            watch.results.publish(watch.folder.status(), len(watch.there()), state)
+            _publish(watch, state)
+    if not watch.results.updates:
+        hint = "run.log has what became of every file"
+        raise NothingToClusterError("there is nothing to cluster yet", file=watch.folder.path, hint=hint)
+    return watch.run
 
 
 def _begin(config: WatchConfig, say: Say, progress: Progress) -> _Watch:
     folder, output = Path(config.inputs[0]), config.folder
     if folder.is_file():
         raise ConfigError("a folder is watched, this is a file", file=folder)
+    if folder.resolve() in (output.resolve(), *output.resolve().parents):
+        raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
     config.batch([folder])  # options that can never do are refused at once
     if config.suggest:
         open_sampler(config)
-    ours = (output / COPIES).is_dir()
-    check_output(output, [folder], force=config.force or ours)
+    results = LiveFolder(config, folder)
+    check_output(output, [folder], force=config.force or results.goes_on or (output / COPIES).is_dir())
     mirror = Mirror(output / COPIES, config.bounds[0])
     mirror.prepare()
-    watched = WatchedFolder(
-        folder,
-        config.pattern,
-        options=OpenOptions(entry=config.entry, group=config.group, scan=config.scan),
-        rest=config.rest,
-        known=mirror.known() if ours else {},
-    )
-    results = LiveFolder(config, goes_on=ours)
-    return _Watch(config, watched, mirror, results, say, progress, members=results.members())
+    options = OpenOptions(entry=config.entry, group=config.group, scan=config.scan)
+    watched = WatchedFolder(folder, config.pattern, options=options, rest=config.rest, known=mirror.known())
+    copies = Copies(mirror, options, progress)
+    return _Watch(config, watched, copies, results, say, members=results.members())
+
+
+def _not_there(folder: Path) -> str | None:
+    return None if folder.is_dir() else "it is not there yet"
 
 
 def _look(watch: _Watch) -> str | None:
@@ -171,67 +188,44 @@ def _look(watch: _Watch) -> str | None:
     began = time.monotonic()
     events = watch.folder.look(began)
     for event in events:
-        _note(watch, event)
-    for event in list(watch.coming.values()):
-        _copy(watch, event)
-    if watch.wanting and len(watch.there()) >= _FEWEST:
+        facts = {"file": str(event.path), "value": event.value, "units": event.units or None}
+        _tell(watch, str(event.kind), **facts, reason=event.reason or None, same_data=event.same_data or None)
+        watch.last = time.monotonic()
+    watch.copies.renew(
+        watch.wanted(), began, lambda path, why: _tell(watch, "not copied", file=str(path), reason=why)
+    )
+    if watch.due:
         _update(watch, began, warm=True)
     elif watch.unsettled and not events:
         _update(watch, began, warm=False)
     elif events:
-        watch.results.publish(watch.folder.status(), len(watch.there()), "watching")
+        _publish(watch, "watching")
     return _enough(watch)
-
-
-def _note(watch: _Watch, event: Event) -> None:
-    """What has become of a file."""
-    watch.last = time.monotonic()
-    facts = {"file": str(event.path), "value": event.value, "units": event.units or None}
-    _tell(watch, str(event.kind), **facts, reason=event.reason or None, same_data=event.same_data or None)
-    if event.kind is EventKind.SEEN:
-        return
-    watch.coming.pop(event.path, None)
-    watch.uncopied.pop(event.path, None)
-    if event.kind in (EventKind.READY, EventKind.CHANGED) and not event.same_data:
-        watch.coming[event.path] = event
-    elif event.value is not None:
-        watch.wanting = True
-
-
-def _copy(watch: _Watch, event: Event) -> None:
-    """Copy a temperature that is ready; if it has just gone again, that is tried at the next look."""
-    if event.signature is None:
-        return
-    try:
-        with watch.progress.stage("copy"):
-            watch.mirror.take(open_volume(event.path, watch.folder.options), event.signature)
-    except InputError as error:
-        if watch.uncopied.get(event.path) != error.what:
-            _tell(watch, "not copied", file=str(event.path), reason=error.what)
-        watch.uncopied[event.path] = error.what
-        return
-    del watch.coming[event.path]
-    watch.wanting = True
 
 
 def _update(watch: _Watch, began: float, *, warm: bool) -> None:
     """Cluster what there is, and renew the run folder."""
-    there = watch.there()
+    versions = watch.versions()
+    there = {path: found for path, found in watch.wanted().items() if found.value in versions}
     threshold = None if watch.run is None else watch.run.threshold
     following = None if watch.members is None else Following(watch.members, warm, threshold)
-    watch.wanting, watch.unsettled, watch.run = False, False, None  # two runs at a time take more memory
+    watch.tried, watch.unsettled, watch.run = versions, False, None  # two runs at a time take more memory
     try:
         watch.run = run = _cluster(watch, there, following)
-    except _NOT_YET as error:
-        _tell(watch, "no result", reason=error.what)
+        watch.results.renew(run, watch.config.batch(list(there)), settled=run.mixture.n_init > 0)
+    except OutputError as error:
+        watch.tried = {}
+        _complain(watch, error)
         return
+    except _NOT_YET as error:
+        _tell(watch, "no result", file=error.file, reason=error.what)
+        return
+    if warm:
+        watch.results.latency = time.monotonic() - began
     watch.members = ClusterMembers(run.map.index, run.map.label, len(run.clusters))
     watch.unsettled = run.mixture.n_init == 0
-    watch.results.renew(run, watch.config.batch(list(there)), settled=not watch.unsettled)
-    watch.last = time.monotonic()
-    if warm:
-        watch.results.latency = watch.last - began
-    watch.results.publish(watch.folder.status(), len(there), "watching")
+    watch.results.measured(there.values())
+    _publish(watch, "watching")
     facts: dict[str, Any] = {
         "temperatures": len(there),
         "clusters": sum(one.voxels > 0 for one in run.clusters),
@@ -240,7 +234,8 @@ def _update(watch: _Watch, began: float, *, warm: bool) -> None:
     facts |= {"new": list(changes.new) or None, "gone": list(changes.gone) or None}
     facts["latency"] = round(watch.results.latency, 3) if warm and watch.results.latency else None
     _tell(watch, "update" if warm else "settled", **facts)
-    _after(watch, run, there)
+    _after(watch, run)
+    watch.last = time.monotonic()
 
 
 def _cluster(watch: _Watch, there: dict[Path, Found], following: Following | None) -> ClusterRun:
@@ -249,32 +244,53 @@ def _cluster(watch: _Watch, there: dict[Path, Found], following: Following | Non
     series = join_volumes(
         volumes, region=region, temperatures=temperatures, options=watch.config.open_options
     )
-    copy, config = watch.mirror.stand_in(series), watch.config.batch(list(there))
+    copy, config = watch.copies.mirror.stand_in(series), watch.config.batch(list(there))
     with logbook() as book:
         return cluster_series(series, config, Progress(), book, copy=copy, following=following)
 
 
-def _after(watch: _Watch, run: ClusterRun, there: dict[Path, Found]) -> None:
+def _after(watch: _Watch, run: ClusterRun) -> None:
     """What need not be in time: figures, the next temperatures, a hook."""
-    watch.results.draw(run)
+    try:
+        watch.results.draw(run)
+    except OutputError as error:
+        _complain(watch, error)
     if watch.config.suggest:
-        by_time = sorted(there.values(), key=lambda found: found.signature.mtime_ns)
-        measured = [found.value for found in by_time if found.value in run.curves.scan.values]
+        watch.results.suggestions = []
+        values = run.curves.scan.values
+        measured = [value for value in watch.results.order if value in values]
         try:
             watch.results.suggestions = suggest(watch.config, run, measured)
         except XtecError as error:
             _tell(watch, "no suggestion", reason=error.what)
         for one in watch.results.suggestions:
             _tell(watch, "suggestion", **one)
-    watch.results.publish(watch.folder.status(), len(there), "watching")
+    _publish(watch, "watching")
     if watch.config.on_update is not None:
         _call(watch, watch.config.on_update)
+
+
+def _publish(watch: _Watch, state: str) -> None:
+    """Say in the run folder how far watching is."""
+    try:
+        watch.results.publish(watch.folder.status(), watch.copies.failures, len(watch.versions()), state)
+        watch.trouble = ""
+    except OutputError as error:
+        _complain(watch, error)
+
+
+def _complain(watch: _Watch, error: OutputError) -> None:
+    """Say once that the run folder cannot be written: that may pass, and is tried again."""
+    if watch.trouble != error.what:
+        watch.trouble = error.what
+        _tell(watch, "not written", file=error.file, reason=error.what)
 
 
 def _call(watch: _Watch, command: str) -> None:
     """Run a hook with the run folder; what becomes of it is noted, and watching goes on."""
     try:
-        done = subprocess.run([*shlex.split(command), str(watch.config.folder)], check=False)
+        # Our own output may be a stream of JSON.
+        done = subprocess.run([*shlex.split(command), str(watch.config.folder)], check=False, stdout=2)
     except OSError as error:
         _tell(watch, "hook failed", reason=str(error))
         return
@@ -284,10 +300,13 @@ def _call(watch: _Watch, command: str) -> None:
 
 def _enough(watch: _Watch) -> str | None:
     """Why watching ends; None if it goes on."""
-    config, ready = watch.config, len(watch.there().keys() & set(watch.folder.paths()))
-    due = watch.wanting or watch.unsettled
-    if config.until is not None and ready >= config.until and not due:
-        return f"{ready} temperatures"
+    config, versions, ready = watch.config, watch.versions(), set(watch.folder.paths())
+    wanted = [found for path, found in watch.wanted().items() if path in ready]
+    seen = sum(versions.get(found.value) == found.signature for found in wanted)
+    if watch.due or watch.unsettled:
+        return None
+    if config.until is not None and seen >= config.until:
+        return f"{seen} temperatures"
     if config.idle is not None and time.monotonic() - watch.last >= config.idle:
         return f"nothing for {config.idle:g} s"
     return None

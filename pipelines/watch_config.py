@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -50,6 +51,12 @@ class WatchConfig(ClusterConfig):
         for name, option in _NOT_HERE.items():
             if getattr(self, name):
                 raise ConfigError(f"{option} does not go with watching", hint="leave it out")
+        if not self.suggest and (self.suggest_range or self.sampler != "gp"):
+            raise ConfigError("--range and --sampler go with --suggest", hint="--suggest 1")
+        try:
+            shlex.split(self.on_update or "")
+        except ValueError as error:
+            raise ConfigError(f"--on-update is no command: {error}", hint="quote it for the shell") from None
         if self.suggest:
             low, high = self.span if self.suggest_range else (0.0, float("inf"))
             if not abs(low) + abs(high) < float("inf"):

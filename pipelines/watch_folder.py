@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any
 
 import h5py
 
-from xtec.core.errors import InputError
+from xtec.core.errors import InputError, OutputError
 from xtec.core.palette import cluster_color
 from xtec.core.results import ClusterRun
 from xtec.io import write_results
 from xtec.io.arrival_events import Status
 from xtec.io.atomic import clear_temporaries, write_text
+from xtec.io.readiness import Found
 from xtec.io.run_folder import create_folder
 from xtec.operando.follow import ClusterMembers
 from xtec.report import live_page
@@ -27,6 +28,9 @@ from xtec_pipelines.watch_config import WatchConfig
 
 _EVENTS = 15
 """Events that the page shows."""
+
+_SOURCE = ("pattern", "region", "entry", "group", "scan")
+"""Options that decide which voxels of which files results are of."""
 
 _FIGURES = {
     "average_intensity": "average intensity",
@@ -44,6 +48,8 @@ def in_words(event: Mapping[str, Any]) -> str:
         parts.append(f"{event['value']:g} {event.get('units', '')}".rstrip())
     if "file" in event:
         parts.append(Path(event["file"]).name)
+    if "folder" in event:
+        parts.append(event["folder"])
     parts += [f"{event[name]} {name}" for name in ("temperatures", "clusters") if name in event]
     parts += [f"{name} {', '.join(map(str, event[name]))}" for name in ("new", "gone") if name in event]
     if "latency" in event:
@@ -60,33 +66,68 @@ class LiveFolder:
     Parameters
     ----------
     config : WatchConfig
-    goes_on : bool
-        Whether the folder is that of an earlier session.
+    watched : Path
+        The folder that is watched.
 
     Attributes
     ----------
+    goes_on : bool
+        Whether there are results of an earlier session.
     latency : float or None
         Seconds from seeing the last temperature ready to its results.
     suggestions : list of dict
         Temperatures to measure next.
+    order : list of float
+        Temperatures as they were measured: in the order of updates, and of the times of files within one.
+
+    Raises
+    ------
+    OutputError
+        If the results are of another folder or grid, and not to be replaced (``config.force``).
     """
 
-    def __init__(self, config: WatchConfig, *, goes_on: bool) -> None:
-        self.config, self.path = config, config.folder
+    def __init__(self, config: WatchConfig, watched: Path) -> None:
+        self.config, self.path, self.goes_on = config, config.folder, False
         self.latency: float | None = None
         self.suggestions: list[dict[str, Any]] = []
+        self.order: list[float] = []
         self._events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
         self._summary: dict[str, Any] = {}
         self._own: dict[str, Any] = {"updates": 0, "settled": False, "last_update": None, "changes": []}
+        self._source = {"folder": str(watched.resolve())}
+        self._source |= {name: getattr(config, name) for name in _SOURCE}
         for folder in (self.path, self.path / "figures"):
             clear_temporaries(folder)
-        if goes_on:
-            with suppress(InputError, KeyError):
-                self._summary = read_summary(self.path)
-                self.suggestions = self._summary.get("suggestions", [])
-                status = self._summary["status"]
-                self.latency = status["latency"]
-                self._own = {name: status[name] for name in self._own}
+        with suppress(InputError):
+            self._go_on(read_summary(self.path))
+
+    def _go_on(self, summary: dict[str, Any]) -> None:
+        status = summary.get("status", {})
+        if "source" not in status:
+            return
+        if status["source"] != self._source:
+            if self.config.force:
+                return
+            there = status["source"]["folder"]
+            raise OutputError(
+                f"the results here are of another folder, region or group ({there})",
+                file=self.path,
+                hint="--force to replace them, or another folder with -o",
+            )
+        self.goes_on, self._summary = True, summary
+        self.suggestions = summary.get("suggestions", []) if self.config.suggest else []
+        self.latency, self.order = status.get("latency"), list(status.get("order", []))
+        self._own |= {name: status[name] for name in self._own if name in status}
+
+    @property
+    def updates(self) -> int:
+        """How often results were renewed, in earlier sessions too."""
+        return int(self._own["updates"])
+
+    def measured(self, there: Iterable[Found]) -> None:
+        """Take note of temperatures that are in the results."""
+        new = [one for one in there if one.value not in self.order]
+        self.order += [one.value for one in sorted(new, key=lambda one: one.signature.mtime_ns)]
 
     def members(self) -> ClusterMembers | None:
         """Which voxels are in which cluster as of the last update."""
@@ -127,13 +168,15 @@ class LiveFolder:
         if self.config.figures:
             draw_figures(self.path / "figures", run)
 
-    def publish(self, status: Status, seen: int, state: str) -> None:
+    def publish(self, status: Status, uncopied: Mapping[Path, str], seen: int, state: str) -> None:
         """Write summary.json and report.html with the state of the watch; nothing before the first update.
 
         Parameters
         ----------
         status : Status
             Of the watched folder.
+        uncopied : mapping of Path to str
+            Files that are ready and could not be read, with the reason.
         seen : int
             Temperatures that are in the results, or will be in the next.
         state : {"watching", "done", "interrupted"}
@@ -144,9 +187,12 @@ class LiveFolder:
             "state": state,
             "seen": seen,
             "pending": {str(one): why for one, why in status.pending.items()},
-            "bad": {str(one): why for one, why in (*status.bad.items(), *status.duplicates.items())},
+            "bad": {str(one): why for one, why in {**status.bad, **status.duplicates, **uncopied}.items()},
             "gone": {str(one): why for one, why in status.gone.items()},
+            "problem": status.problem or None,
             "latency": self.latency,
+            "order": self.order,
+            "source": self._source,
             **self._own,
         }
         self._summary["suggestions"] = self.suggestions
@@ -155,7 +201,7 @@ class LiveFolder:
 
     def _page(self) -> str:
         figures = {}
-        for name, what in _FIGURES.items():
+        for name, what in _FIGURES.items() if self.config.figures else ():
             with suppress(OSError):
                 figures[what] = (self.path / "figures" / f"{name}.png").read_bytes()
         colors = {one["number"]: cluster_color(one["number"]) for one in self._summary["clusters"]}

@@ -96,6 +96,9 @@ def _say(settings: Settings, event: dict[str, Any]) -> None:
         return
     if settings.quiet:
         return
+    from datetime import datetime
+
     from xtec_pipelines.watch_folder import in_words
 
-    click.echo(f"{event['time'][11:19]} {event['event']:<10} {in_words(event)}".rstrip())
+    time = datetime.fromisoformat(event["time"]).astimezone()
+    click.echo(f"{time:%H:%M:%S} {event['event']:<10} {in_words(event)}".rstrip())

@@ -36,7 +36,7 @@ def test_early_a_new_cluster_takes_the_number_of_one_that_is_gone() -> None:
     now = members([2] * 50 + [1] * 10 + [2] * 40)
     followed = follow(before, now, reuse=True)
     assert followed.numbers.tolist() == [2, 1]
-    assert (followed.new, followed.gone) == ((2,), (2,))
+    assert (followed.new, followed.gone) == ((2,), ())
 
 
 def test_voxels_that_come_and_go_with_the_threshold_do_not_matter() -> None:

@@ -134,18 +134,18 @@ def test_samplers_that_are_not_there_or_broken_are_refused_before_anything_is_re
 ) -> None:
     for name, what in (("nobody", "no plugin 'nobody'"), ("broken", "cannot be loaded")):
         with pytest.raises(BackendUnavailableError, match=what):
-            watch(tmp_path, tmp_path / "run", Steps(), sampler=name)
+            watch(tmp_path / "scans", tmp_path / "run", Steps(), sampler=name)
     with pytest.raises(ConfigError, match="does not take"):
-        watch(tmp_path, tmp_path / "run", Steps(), sampler="gp:color=3")
+        watch(tmp_path / "scans", tmp_path / "run", Steps(), sampler="gp:color=3")
     with pytest.raises(ConfigError, match="within bounds"):
-        watch(tmp_path, tmp_path / "run", Steps(), suggest_range=None)
+        watch(tmp_path / "scans", tmp_path / "run", Steps(), suggest_range=None)
     with pytest.raises(ConfigError, match="no option"):
-        watch(tmp_path, tmp_path / "run", Steps(), sampler="gp:3")
+        watch(tmp_path / "scans", tmp_path / "run", Steps(), sampler="gp:3")
     assert not (tmp_path / "run").exists()
 
 
 def test_the_command_exits_with_5_for_an_unknown_sampler(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
     options = ("--suggest", 1, "--range", "30:300", "--sampler", "nobody")
-    done = run_cli("watch", tmp_path, "-o", tmp_path / "run", *options)
+    done = run_cli("watch", tmp_path / "scans", "-o", tmp_path / "run", *options)
     assert done.code == 5
     assert "gp" in done.stderr

@@ -329,4 +329,4 @@ def test_too_few_for_the_clusters_asked_for_is_no_end(tmp_path: Path) -> None:
 
 def test_options_that_never_do_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="noise"):
-        watch(tmp_path, tmp_path / "run", Steps(), noise="poisson", covariance="full")
+        watch(tmp_path / "scans", tmp_path / "run", Steps(), noise="poisson", covariance="full")

@@ -208,7 +208,7 @@ class Changes:
     Attributes
     ----------
     new, gone : tuple of int
-        Numbers of clusters that do not go on from one of them, and of those that none goes on from.
+        Numbers of clusters that do not go on from one of them, and those that no cluster has any more.
     """
 
     new: tuple[int, ...] = ()

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from xtec.core.axes import Region
-from xtec.core.errors import OutputError
+from xtec.core.errors import InputError, OutputError
 from xtec.io.atomic import clear_temporaries, replacing
 from xtec.io.hdf5 import locate
 from xtec.io.open import series_of
@@ -41,6 +41,7 @@ class Mirror:
     def __init__(self, folder: Path, region: Region | None = None) -> None:
         self.folder = folder
         self.region = region
+        self._held: dict[float, Signature] = {}
 
     def prepare(self) -> None:
         """Make the folder, and delete what was being copied when a process ended.
@@ -65,14 +66,21 @@ class Mirror:
                     attributes = file[_DATASET].attrs
                     region, of = json.loads(attributes["region"]), json.loads(attributes["signature"])
                     value = float(attributes["value"])
-            except (OSError, KeyError, ValueError):
+                signature = Signature(**of)
+            except (OSError, KeyError, ValueError, TypeError):
                 path.unlink(missing_ok=True)
                 continue
             if region == self._asked:
-                found[value] = Signature(**of)
+                found[value] = signature
             else:
                 path.unlink()
+        self._held = dict(found)
         return found
+
+    def version(self, value: float) -> Signature | None:
+        """Which version of a temperature there is a copy of; None if there is none."""
+        held = self._held.get(value)
+        return held if held is not None and self._path(value).exists() else None
 
     def take(self, volume: Volume, signature: Signature) -> None:
         """Copy the data of a temperature, in place of an earlier version.
@@ -85,6 +93,7 @@ class Mirror:
             If there is no room for a copy.
         """
         series = series_of([volume]).crop(self.region)
+        self.prepare()
         try:
             with replacing(self._path(volume.value)) as temporary, h5py.File(temporary, "w") as file:
                 copy = file.create_dataset(_DATASET, series.shape, series.dtype)
@@ -93,12 +102,18 @@ class Mirror:
                 copy.attrs["value"] = volume.value
                 copy.attrs["region"] = json.dumps(self._asked)
                 copy.attrs["signature"] = json.dumps(asdict(signature))
+        except OutputError:
+            raise
         except OSError as error:
-            raise OutputError(f"cannot copy a temperature here ({error})", file=self.folder) from error
+            raise OutputError(f"cannot copy a temperature ({error})", file=self.folder) from error
+        self._held[volume.value] = signature
 
     def stand_in(self, series: Series) -> Series:
         """The same series, read from the copies."""
         refs = tuple(locate(self._path(float(value)), _DATASET) for value in series.scan.values)
+        for ref in refs:
+            if ref.shape != series.shape:
+                raise InputError(f"a copy of shape {ref.shape} in a series of {series.shape}", file=ref.file)
         return replace(
             series,
             source=PerTemperature(refs, tuple(range(len(series.shape)))),

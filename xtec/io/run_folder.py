@@ -25,8 +25,12 @@ PROGRESS = ".progress"
 FINDINGS = ("order_parameter", "unit_cell")
 """What later commands add as NeXus files of these names."""
 
-_FOLLOWING = (*(f"{name}.nxs" for name in FINDINGS), "*.csv")
-_DERIVED = ("summary.json", "report.html", *_FOLLOWING, "figures/*.png")
+_TABLES = (
+    *("order_parameter", "order_parameter_curves", "wave_vectors", "peaks", "peak_onsets"),
+    *("reflections", "reflection_classes", "selection_rules", "halos"),
+)
+_FOLLOWING = (*(f"{name}.nxs" for name in FINDINGS), *(f"{name}.csv" for name in _TABLES))
+_DERIVED = ("summary.json", "report.html", *_FOLLOWING, "*.csv", "figures/*.png")
 
 
 def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: bool = False) -> None:

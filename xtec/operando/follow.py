@@ -52,7 +52,7 @@ class Followed:
     numbers : array, shape (K,)
         The number of each cluster; 0 for an empty one.
     new, gone : tuple of int
-        Numbers of clusters that do not go on from an earlier one, and of those that none goes on from.
+        Numbers of clusters that do not go on from an earlier one, and those that no cluster has any more.
     """
 
     numbers: NDArray[np.intp]
@@ -88,5 +88,5 @@ def follow(before: ClusterMembers, now: ClusterMembers, *, reuse: bool = False) 
     new = [cluster for cluster in now.numbers if not numbers[cluster]]
     free = np.setdiff1d(np.arange(1, before.highest + 1), numbers) if reuse else np.empty(0, np.intp)
     numbers[new] = [*free, *range(before.highest + 1, before.highest + 1 + len(new))][: len(new)]
-    gone = np.setdiff1d(before.numbers, np.delete(numbers, new))
+    gone = np.setdiff1d(before.numbers, numbers)
     return Followed(numbers[1:], tuple(numbers[new].tolist()), tuple(gone.tolist()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from xtec.core.errors import BackendUnavailableError, ConfigError
+from xtec.core.errors import BackendUnavailableError, ConfigError, XtecError
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,12 @@ def create(slot: str, spec: PluginSpec, *fixed: Any, **given: Any) -> Any:
         ) from error
     try:
         return make(*fixed, **{**given, **spec.options})
+    except XtecError:
+        raise
     except TypeError as error:
         raise ConfigError(f"{slot}: {spec.name} does not take these options: {error}") from error
+    except Exception as error:
+        raise BackendUnavailableError(f"{slot}: {spec.name} cannot be used: {error!r}") from error
 
 
 def _value(text: str) -> Any:
