@@ -202,10 +202,10 @@ def _fit(
 
 def fitted(mixture: GaussianMixture, order: NDArray[np.intp]) -> FittedMixture:
     """What is written of a mixture, its clusters in another order; a cluster -1 has no weight."""
-    parameters = mixture.parameters.reordered(order)
+    parameters = mixture.parameters
     covariances = parameters.covariances
     return FittedMixture(
-        weights=np.where(order < 0, 0.0, parameters.weights),
+        weights=np.where(order < 0, 0.0, parameters.weights[order]),
         means=rows_or_nan(parameters.means, order),
         covariances=covariances if parameters.is_common else rows_or_nan(covariances, order),
         covariance_type=str(parameters.covariance_type),

@@ -248,6 +248,13 @@ def test_a_number_means_the_same_cluster_from_update_to_update(tmp_path: Path) -
             was, now = label[mine] == number, later[theirs] == number
             assert (was & now).sum() >= 0.3 * (was | now).sum()
     numbers = {one.number: one.voxels for one in run.clusters}
+    for number, voxels in numbers.items():
+        own = run.mixture.means[number - 1], run.curves.rescaled_mean[number - 1]
+        assert np.isfinite(own).all() == (voxels > 0)
+        if voxels:
+            np.testing.assert_allclose(*own, atol=0.1)
+        else:
+            assert run.mixture.weights[number - 1] == 0
     assert sum(voxels > 0 for voxels in numbers.values()) == 3
     changes = json.loads((output / "summary.json").read_text(encoding="utf-8"))["status"]["changes"]
     listed = [(change["new"], change["gone"]) for change in changes]
