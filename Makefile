@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 REFERENCE ?= .venv-reference
+TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml $(shell find xtec cli pipelines sample_data -name '*.py' -o -name '*.nxs' -o -name 'README.md')
 PIP := -m pip --disable-pip-version-check --quiet
@@ -66,8 +67,10 @@ $(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
 	$(BIN)/python $(PIP) install --no-deps --force-reinstall .
 	touch $@
 
+# PyTorch by itself first: left to the extra, pip takes the newest, which may bring gigabytes for a GPU.
 $(VENV)/.test: $(VENV)/.installed
-	$(BIN)/python $(PIP) install "$(CURDIR)[test]"
+	$(BIN)/python $(PIP) install $(TORCH)
+	$(BIN)/python $(PIP) install "$(CURDIR)[test,learned]"
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test

@@ -14,6 +14,7 @@ from xtec_cli.commands.demo import demo
 from xtec_cli.commands.inspect import inspect
 from xtec_cli.commands.order_parameter import order_parameter
 from xtec_cli.commands.phase_diagram import phase_diagram
+from xtec_cli.commands.plugins import plugins
 from xtec_cli.commands.run import run
 from xtec_cli.commands.select import select
 from xtec_cli.commands.simulate import simulate
@@ -34,7 +35,7 @@ def xtec() -> None:
 
 for command in (
     *(demo, inspect, cluster, select, order_parameter, unit_cell, phase_diagram),
-    *(watch, simulate, run),
+    *(watch, simulate, run, plugins),
 ):
     xtec.add_command(command)
 

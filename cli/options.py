@@ -35,6 +35,9 @@ def input_options(command: Command, *, inputs_required: bool = True) -> Command:
             click.option(
                 "--scan", metavar="NAME", help="Scan variable, where it is not the temperature found."
             ),
+            click.option(
+                "--reader", metavar="NAME", help="Plugin that opens INPUT [NeXus, or whichever can]."
+            ),
             click.option("--skip-bad", is_flag=True, help="Drop temperatures that cannot be used."),
             click.option(
                 "--memory-limit", metavar="8GiB", help="Memory to stay within [half of what is free]."
@@ -133,6 +136,27 @@ def cluster_options(command: Command) -> Command:
                 help="What to do about voxels with negative intensities.",
             ),
             click.option("--min-std", type=float, default=0.0, help="Leave out trajectories that vary less."),
+        ),
+    )
+
+
+def plugin_options(command: Command) -> Command:
+    """What is put in place of the built-in, each NAME[:key=value,...]; see `xtec plugins`."""
+    return _apply(
+        command,
+        (
+            click.option("--features", metavar="NAME", help="Cluster what this makes of trajectories."),
+            click.option("--clusterer", metavar="NAME", help="Clusters in place of the mixture."),
+            click.option("--selector", metavar="NAME", help="Chooses the number of clusters from -k A:B."),
+            click.option("--novelty", metavar="NAME", help="Tells what is unlike a reference."),
+            click.option(
+                "--reference",
+                metavar="INPUT",
+                help="Series or run for reference [the series itself].",
+            ),
+            click.option(
+                "--writer", metavar="NAME", multiple=True, help="Writes more files; may be given again."
+            ),
         ),
     )
 

@@ -105,13 +105,31 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     )
     if run.selection is not None:
         fitted = run.selection.reason.partition(": ")[2]
+    plugins = run.process["plugins"]
+    made = [f"{slot} {one['name']}" for slot, one in plugins.items() if slot in ("features", "clusterer")]
+    if made:
+        fitted = ", ".join(made)
     return [
         (name, f"{span}   {axes} = {shape} voxels   {size}"),
         source,
         (f"mode {run.mode}", run.mode_reason),
         (f"backend {backend['name']}", ", ".join(filter(None, (backend.get("device"), backend["reason"])))),
         (f"{len(_there(run))} clusters", fitted),
+        *_novelty(run),
+        *((one["name"], one["summary"]) for one in plugins.values() if one["summary"]),
     ]
+
+
+def _novelty(run: ClusterRun) -> list[tuple[str, str]]:
+    """What is unlike the reference."""
+    if run.novelty is None:
+        return []
+    name = run.process["plugins"]["novelty"]["name"]
+    if run.novel is None:
+        return [("novelty", f"{name}: in results.nxs; it has no limit above which a voxel counts as novel")]
+    reference = run.process["parameters"]["reference"] or "what the plugin learned"
+    count, share = int(run.novel.sum()), 100 * float(run.novel.mean())
+    return [("novelty", f"{name}: {count:,} voxels ({share:.2g} %) unlike {reference}")]
 
 
 def _line(console: Any, head: str, text: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xtec.core.order import OrderFindings, OrderParameter, WaveVector
-    from xtec.core.reflections import UnitCellFindings
+    from xtec.core.reflections import BrokenSymmetry, UnitCellFindings
     from xtec_pipelines.phase_diagram import DiagramFindings
 
 
@@ -43,6 +43,8 @@ def show_order(findings: OrderFindings, folder: str, seconds: dict[str, float]) 
         console.print(_order_table(findings))
     else:
         console.print("no cluster behaves like an order parameter")
+    for number, one in enumerate(findings.order_parameters if findings.method else (), start=1):
+        console.print(f"{findings.method['name']} {number}: {one.reason}", soft_wrap=True, markup=False)
     if findings.wave_vectors:
         console.print(_vector_table(findings))
         console.print(f"symmetry  {findings.symmetry}", markup=False)
@@ -138,10 +140,55 @@ def show_unit_cell(findings: UnitCellFindings, folder: str, seconds: dict[str, f
         console.print(there, markup=False)
     for vector in findings.superlattice:
         console.print(f"superlattice as well: q = {vector.text}, {vector.peaks} peaks", markup=False)
+    if findings.broken_symmetry is not None:
+        _show_broken(console, findings.broken_symmetry)
     if not findings.halos:
         console.print("halos: xtec cluster --mode d gives voxels around the peaks labels of their own")
     files = "unit_cell.nxs, selection_rules.csv, reflection_classes.csv, reflections.csv"
+    if findings.broken_symmetry is not None:
+        files += ", broken_symmetry.csv"
     _finished(console, folder, files, seconds)
+
+
+def _show_broken(console: Any, found: BrokenSymmetry) -> None:
+    """Operations that are broken somewhere, the subgroups, and what cannot be seen."""
+    coldest = int(found.scan.values.argmin())
+    units = f" {found.scan.units}" if found.scan.units else ""
+    table = _table(
+        ("broken operation", False),
+        ("up to", True),
+        ("weight", True),
+        ("95 %", True),
+        ("R", True),
+        ("correlation", True),
+        ("I/sigma", True),
+    )
+    for g in found.broken.any(axis=0).nonzero()[0]:
+        if found.names[g].endswith(", reversed"):
+            continue
+        table.add_row(
+            found.names[g],
+            f"{found.onset(g):g}{units}",
+            f"{found.weights[coldest, g]:.2f}",
+            f"{found.low[coldest, g]:.2f} - {found.high[coldest, g]:.2f}",
+            *(
+                "" if one != one else f"{one:.{digits}f}"
+                for one, digits in (
+                    (found.disagreement[coldest, g], 3),
+                    (found.correlation[coldest, g], 3),
+                    (found.forbidden_over_sigma[coldest, g], 1),
+                )
+            ),
+        )
+    if found.broken.any():
+        console.print(table)
+    else:
+        console.print(f"no operation of {found.group} is seen to be broken", markup=False)
+    for below, above, after, before in found.changes:
+        line = f"between {above:g} and {below:g}{units}: {before} -> {after}"
+        console.print(line, soft_wrap=True, markup=False)
+    for line in found.unseen:
+        console.print(f"not seen: {line}", soft_wrap=True, markup=False)
 
 
 def _rule_table(findings: UnitCellFindings) -> Any:

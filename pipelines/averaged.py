@@ -22,10 +22,11 @@ from xtec.preprocess import CountScale, mean_over_scan, noise_of_rescaled
 from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
 from xtec_pipelines.ingest import KeptTrajectories
+from xtec_pipelines.labelled import Find, FindOfRows, Labelled, Score
 from xtec_pipelines.level import Level
 from xtec_pipelines.peaks import Found, Owned
 from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.voxels import Find, Labelled, loud_enough, note_quiet, note_unknown
+from xtec_pipelines.voxels import loud_enough, note_quiet, note_unknown
 
 
 @dataclass(frozen=True)
@@ -153,14 +154,25 @@ class AveragedPeaks:
         label = votes.argmax(axis=1).astype(np.int16)
         return ClusterMoments.of(home(self.rows), label[self._loud], n_clusters)
 
-    def label(self, find: Find, n_clusters: int) -> tuple[Labelled, NDArray[np.int16]]:
-        """Labels of all voxels; and of all peaks, shape (P,), 0 where one was left out."""
+    def by_rows(self, find: FindOfRows) -> Find:
+        """Labels by trajectories alone."""
+        return lambda peaks: find(peaks.rows)
+
+    def label(
+        self, find: Find, n_clusters: int, novel: Score | None = None
+    ) -> tuple[Labelled, NDArray[np.int16]]:
+        """Labels and novelty of all voxels; and labels of all peaks, shape (P,), 0 where one was left out."""
         component, certainty = find(self)
         n_peaks, k = len(self.peaks.sums), n_clusters
         label, probability = np.zeros(n_peaks, np.int16), np.zeros(n_peaks, np.float32)
         label[self._loud], probability[self._loud] = component + np.int16(1), certainty
+        score = np.zeros(n_peaks, np.float32)
+        if novel is not None:
+            score[self._loud] = novel(self.rows)
         numbers = self.peaks.numbers
         work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k)
+        if novel is not None:
+            work = replace(work, novelty=[score[one] for one in numbers])
         labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
         moments = ClusterMoments.of(home(self.rows), label[self._loud], k)
         return replace(labelled, rescaled=moments), label
@@ -222,7 +234,7 @@ class _Label:
 
     Attributes
     ----------
-    label, probability : list of array
+    label, probability, novelty : list of array
         For each shard, of each of its own peaks; label 0 leaves a peak out.
     n_clusters : int
     """
@@ -230,14 +242,18 @@ class _Label:
     label: list[NDArray[np.int16]]
     probability: list[NDArray[np.float32]]
     n_clusters: int
+    novelty: list[NDArray[np.float32]] | None = None
 
     def __call__(self, shard: Connected) -> Labelled:
         xp, number = namespace(shard.index), shard.number
         label, probability = (
             xp.take(like(one[number], shard.index), shard.peak) for one in (self.label, self.probability)
         )
+        novelty = np.empty(0, np.float32)
+        if self.novelty is not None:
+            novelty = self.novelty[number][home(shard.peak)[home(label) > 0]]
         clustered = xp.nonzero(label)[0]
         brightness = xp.astype(mean_over_scan(shard.intensity), xp.float32)
         intensity = ClusterMoments.of(shard.intensity, label, self.n_clusters)
         columns = (xp.take(one, clustered) for one in (shard.index, label, probability, brightness))
-        return Labelled(*columns, intensity, intensity)
+        return Labelled(*columns, intensity, intensity, novelty)

@@ -12,34 +12,37 @@ import numpy as np
 
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, PeakTable
-from xtec.core.types import BackgroundThreshold, ClusterMap, Mode, Rescale
+from xtec.core.types import ClusterMap, Mode
 from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
-from xtec.preprocess import MaskRules, parse_threshold
-from xtec_pipelines.averaged import AveragedPeaks, every_peak
+from xtec_pipelines.averaged import every_peak
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.devices import DeviceChoice, choose_device, device_bytes
 from xtec_pipelines.fitting import fit_mixture, fit_smoothed, fitted
-from xtec_pipelines.holding import IngestOptions
+from xtec_pipelines.gathering import averaged, backdrop_of, ingest_options, rescaled
 from xtec_pipelines.ingest import KeptTrajectories, ingest
 from xtec_pipelines.journal import Journal
+from xtec_pipelines.labelled import Labelled
 from xtec_pipelines.level import Level
 from xtec_pipelines.logbook import Logbook, logbook
 from xtec_pipelines.modes import ModeChoice, choose_mode
 from xtec_pipelines.noise import count_scale
-from xtec_pipelines.peaks import Backdrop, connect_clusters, measure, quantity_of
+from xtec_pipelines.novelty import what_is_new
+from xtec_pipelines.peaks import connect_clusters, measure
 from xtec_pipelines.plan import plan_run
+from xtec_pipelines.plugged import RunPlugins
 from xtec_pipelines.readers import close_readers
 from xtec_pipelines.reading import Members, number_clusters, summarise
+from xtec_pipelines.reference import Reference
 from xtec_pipelines.run_folder import write_run
 from xtec_pipelines.second_pass import FIRST_PASS, Parent, load_parent, take
 from xtec_pipelines.smoothing import make_neighbourhood
-from xtec_pipelines.voxels import Labelled, Voxels
 from xtec_pipelines.workers import open_workers
+from xtec_pipelines.writers import check_writers, write_more
 
 if TYPE_CHECKING:
     from xtec_pipelines.following import Following
@@ -65,6 +68,7 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
     folder = Path(config.output)
     if config.auto_refine:
         return _refined(config, progress)
+    check_writers(config)
     with logbook() as book:
         region, temperatures = config.bounds
         given = [Path(item) for item in config.inputs]
@@ -76,6 +80,7 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
         check_output(folder, series.inputs, force=config.force, resume=config.resume)
         run = cluster_series(series, config, progress, book)
         write_run(folder, run, config, book.lines, progress)
+        write_more(folder, config)
     return run
 
 
@@ -103,14 +108,16 @@ def cluster_series(
         Clusters of a shorter series that these go on from.
     """
     began = now()
+    plugins = RunPlugins.open(config, series.scan.values)
     parent = load_parent(config, series) if config.from_run else None
     choice = choose_device(config.backend, config.scheduler, series)
-    run = _compute(copy or series, config, progress, parent, choice, following)
+    run = _compute(copy or series, config, progress, parent, choice, following, plugins)
     process = _process(series, config, progress, began, book.warnings)
     process["parameters"]["backend"] = choice.device.name
     process["backend"] = {**choice.record(), **run.process}
     process["lineage"] = parent.lineage if parent else []
-    return replace(run, process=process, warnings=tuple(book.warnings))
+    process["plugins"] = plugins.records()
+    return replace(run, process=process, learned=plugins.states(), warnings=tuple(book.warnings))
 
 
 def _refined(config: ClusterConfig, progress: Progress) -> ClusterRun:
@@ -141,6 +148,7 @@ def _compute(
     parent: Parent | None,
     choice: DeviceChoice,
     following: Following | None,
+    plugins: RunPlugins,
 ) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
     with Journal.open(series, config, device_bytes(choice)) as journal:
@@ -176,7 +184,10 @@ def _compute(
                     series, ingest_options(config), workers, plan.shards, progress, journal.remember, expected
                 )
                 _note_threshold(kept)
-            run = cluster_kept(series, kept, config, progress, journal, following)
+            reference = (
+                None if config.reference is None else Reference(config, series, workers, plan, progress)
+            )
+            run = cluster_kept(series, kept, config, progress, journal, following, plugins, reference)
             return replace(run, process=workers.describe())
 
 
@@ -197,22 +208,6 @@ def _note_threshold(kept: KeptTrajectories) -> None:
         )
 
 
-def ingest_options(config: ClusterConfig) -> IngestOptions:
-    """Which voxels a configuration asks to keep."""
-    threshold = parse_threshold(config.threshold)
-    logarithm = threshold != "none" or config.rescale in (Rescale.MEAN, Rescale.LOG_MEAN)
-    return IngestOptions(
-        threshold=threshold,
-        fdr=config.fdr,
-        rules=MaskRules(
-            positive_mean=logarithm,
-            positive_everywhere=config.rescale is Rescale.LOG_MEAN,
-            nowhere_negative=logarithm and config.negative == "drop",
-        ),
-        refuse_negative=logarithm and config.negative == "refuse",
-    )
-
-
 def cluster_kept(
     series: Series,
     kept: KeptTrajectories,
@@ -220,46 +215,42 @@ def cluster_kept(
     progress: Progress,
     journal: Journal | None = None,
     following: Following | None = None,
+    plugins: RunPlugins | None = None,
+    reference: Reference | None = None,
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
-    noise = count_scale(config, kept, series.scan)
     start = None if following is None else following.start
-    level = Level.of(kept.threshold, kept.counts.n_judged)
-    backdrop = Backdrop(level.background, _count_scale(kept.threshold))
+    level, backdrop = Level.of(kept.threshold, kept.counts.n_judged), backdrop_of(kept)
+    noise = count_scale(config, kept, series.scan)  # before the shards are given up for those of peaks
+    plugins = plugins or RunPlugins()
     with progress.stage("peaks"):
         asked = config.mode if config.quantity == "intensity" else Mode.PEAKS
         choice = choose_mode(asked, kept, series, config.cluster_range[1])
     logger.info("mode %s: %s", choice.mode, choice.reason)
     if choice.mode is Mode.PEAKS and choice.peaks is not None:
-        quantity = None
-        if config.quantity != "intensity":
-            with progress.stage("measure"):
-                unlabelled = every_peak(choice.peaks)
-                quantity = quantity_of(measure(unlabelled, series, backdrop), series.axes, config.quantity)
-        peaks = AveragedPeaks(choice.peaks, config.rescale, config.min_std, noise, quantity, kept.device)
-        fit = fit_mixture(peaks, level, config, progress, journal, kept.device, start)
+        peaks = averaged(choice.peaks, series, kept, config, noise, progress)
+        fit = fit_mixture(peaks, level, config, progress, journal, kept.device, start, plugins)
+        novel = what_is_new(plugins.novelty, peaks.rows, choice.mode, reference, config.seed)
         with progress.stage("label"):
-            labelled, peak_label = peaks.label(fit.find, fit.n_clusters)
+            labelled, peak_label = peaks.label(fit.find, fit.n_clusters, novel)
         found = every_peak(choice.peaks, peak_label)
     else:
-        with progress.stage("rescale"):
-            shards = kept.shards if choice.peaks is None else choice.peaks.shards
-            voxels = Voxels(shards, config.rescale, config.min_std, noise)
+        voxels = rescaled(choice, kept, config, noise, progress)
         if choice.mode is Mode.SMOOTH:
             hood, reason = make_neighbourhood(config, series.axes, kept.plans)
             choice = replace(choice, reason=reason)
             fit = fit_smoothed(voxels.placed, hood, config, progress, journal)
         else:
-            fit = fit_mixture(voxels, level, config, progress, journal, kept.device, start)
+            fit = fit_mixture(voxels, level, config, progress, journal, kept.device, start, plugins)
+        novel = what_is_new(plugins.novelty, voxels.rows, choice.mode, reference, config.seed)
         with progress.stage("label"):
-            labelled = voxels.label(fit.find, fit.n_clusters)
-            found = connect_clusters(
-                voxels.placed, fit.find, voxels.intensity_of, kept.plans, series.axes, fit.n_clusters
+            labelled, found = connect_clusters(
+                voxels, fit.find, kept.plans, series.axes, fit.n_clusters, novel
             )
     with progress.stage("measure"):
         table = measure(found, series, backdrop)
     run = _assemble(series, kept, choice, fit.mixture, labelled, table, following)
-    return replace(run, selection=fit.selection)
+    return replace(run, selection=fit.selection, novelty_limit=None if novel is None else novel.limit)
 
 
 def _assemble(
@@ -308,12 +299,8 @@ def _assemble(
         peaks=peaks,
         process={},
         changes=changes,
+        novelty=labelled.novelty if labelled.novelty.size else None,
     )
-
-
-def _count_scale(threshold: BackgroundThreshold) -> float:
-    """Variance over mean of an intensity, 1 where that was not found out."""
-    return 1.0 if threshold.significance is None else threshold.significance.scale
 
 
 def _process(

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from xtec.core.axes import Region, parse_interval, parse_region
-from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
+from xtec.core.errors import ConfigError
 from xtec.core.memory import available_bytes, parse_bytes
 from xtec.core.types import Backend, CovarianceType, Mode, Rescale, SmoothKernel, Updates
 from xtec.io import OpenOptions
+from xtec.plugins import parse_plugin
 from xtec.preprocess import parse_threshold
 from xtec_pipelines.peaks import QUANTITIES
+from xtec_pipelines.validation import read_recipe, validated
 from xtec_pipelines.workers import parse_scheduler
 
 _MEMORY_SHARE = 0.5
@@ -28,6 +27,9 @@ _MEMORY_SHARE = 0.5
 
 AUTO_RANGE = "1:10"
 """Numbers of clusters that ``-k auto`` stands for."""
+
+PLUGGED = ("features", "clusterer", "selector", "novelty")
+"""Options that name a plugin."""
 
 _MOST_CLUSTERS = 1000
 _MOST_SELECTED = 30
@@ -68,6 +70,7 @@ class InputConfig(BaseModel):
     entry: str | None = None
     group: str | None = None
     scan: str | None = None
+    reader: str | None = None
     skip_bad: bool = False
     memory_limit: str | None = None
 
@@ -81,7 +84,9 @@ class InputConfig(BaseModel):
     @property
     def open_options(self) -> OpenOptions:
         """How to look for the series."""
-        return OpenOptions(entry=self.entry, group=self.group, scan=self.scan, skip_bad=self.skip_bad)
+        return OpenOptions(
+            entry=self.entry, group=self.group, scan=self.scan, reader=self.reader, skip_bad=self.skip_bad
+        )
 
     @property
     def memory_bytes(self) -> int:
@@ -114,6 +119,12 @@ class ClusterConfig(InputConfig):
     em: Updates = Updates.BATCH
     noise: Literal["none", "poisson"] = "none"
     counts_per_unit: float | None = Field(default=None, gt=0)
+    features: str | None = None
+    clusterer: str | None = None
+    selector: str | None = None
+    novelty: str | None = None
+    reference: str | None = None
+    writer: tuple[str, ...] = ()
     n_init: int = Field(default=24, ge=1)
     seed: int = Field(default=0, ge=0)
     max_iter: int = Field(default=1000, ge=1)
@@ -131,6 +142,11 @@ class ClusterConfig(InputConfig):
     @classmethod
     def _known_scheduler(cls, value: str) -> str:
         return parse_scheduler(value)
+
+    @field_validator(*PLUGGED, mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return str(parse_plugin(value).anywhere) if isinstance(value, str) else value
 
     @field_validator("unit_cell", "keep", "drop", mode="before")
     @classmethod
@@ -156,9 +172,10 @@ class ClusterConfig(InputConfig):
     @model_validator(mode="after")
     def _fits_together(self) -> ClusterConfig:
         self._check_quantity()
+        self._check_plugins()
         if self.mode is Mode.SMOOTH and self.noise != "none":
             raise ConfigError("smoothed labels and counting noise do not go together", hint="--mode d or s")
-        if isinstance(self.clusters, int):
+        if isinstance(self.clusters, int) or self.selector is not None:
             return self
         if self.mode is Mode.SMOOTH or self.noise != "none":
             raise ConfigError(
@@ -170,6 +187,24 @@ class ClusterConfig(InputConfig):
                 hint="a number with -k",
             )
         return self
+
+    def _check_plugins(self) -> None:
+        """Plugins that make clusters take the place of what is built in: its other parts do not fit them."""
+        chosen = [name for name in ("features", "clusterer", "selector") if getattr(self, name) is not None]
+        if chosen and (self.mode is Mode.SMOOTH or self.noise != "none"):
+            raise ConfigError(
+                f"--{chosen[0]} goes with neither smoothed labels nor counting noise",
+                hint="--mode d or s, --noise none",
+            )
+        if self.selector is not None and isinstance(self.clusters, int):
+            raise ConfigError("--selector needs numbers to choose from", hint="-k 2:8")
+        if chosen and self.selector is None and not isinstance(self.clusters, int):
+            raise ConfigError(
+                f"the number of clusters is not chosen by itself with --{chosen[0]}",
+                hint="a number with -k, or a --selector",
+            )
+        if self.reference is not None and self.novelty is None:
+            raise ConfigError("--reference goes with --novelty", hint="--novelty flow-novelty")
 
     def _check_quantity(self) -> None:
         """Quantities of peaks are clustered as they are: no noise is known of them."""
@@ -229,43 +264,6 @@ def _inherited(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, **{name: value for name, value in same.items() if not values.get(name)}}
 
 
-def _problem(one: Any, kind: type[BaseModel]) -> str:
-    """One complaint of pydantic in a person's words."""
-    original = one.get("ctx", {}).get("error")
-    if isinstance(original, XtecError) and not one["loc"]:
-        return f"{original.what} ({original.hint})"
-    name, value = ".".join(map(str, one["loc"])), one["input"]
-    if one["type"] == "extra_forbidden":
-        close = get_close_matches(name, kind.model_fields, 1)
-        return f"{name}: there is no such option" + (f" ({close[0]}?)" if close else "")
-    if one["type"] == "missing":
-        return f"{name}: missing"
-    if isinstance(original, XtecError):
-        return f"{name}: {original.what} ({original.hint})"
-    return f"{name}: {value!r}: {one['msg'][0].lower()}{one['msg'][1:]}"
-
-
-def read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
-    """The command of a recipe, ``cluster`` where it names none, and its other values.
-
-    Raises
-    ------
-    ConfigError
-        If it is not TOML.
-    InputError
-        If it cannot be read.
-    """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SeriesNotFoundError("no such recipe", file=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read this recipe ({error})", file=path) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"this is not TOML: {error}", file=path) from None
-    return str(values.pop("command", "cluster")), values
-
-
 def load_recipe(path: Path) -> ClusterConfig:
     """Read a recipe of ``xtec cluster``.
 
@@ -283,24 +281,6 @@ def load_recipe(path: Path) -> ClusterConfig:
         raise ConfigError(error.what, file=path, hint=error.hint) from None
 
 
-Options = TypeVar("Options", bound=BaseModel)
-
-
-def validated(kind: type[Options], values: Mapping[str, Any]) -> Options:
-    """Build any configuration, turning what is wrong with it into one message.
-
-    Raises
-    ------
-    ConfigError
-        Names every field that is wrong, and how.
-    """
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        problems = "; ".join(_problem(one, kind) for one in error.errors())
-        raise ConfigError(problems) from None
-
-
 def dump_recipe(config: ClusterConfig) -> str:
     """The configuration as TOML with absolute paths; `load_recipe` reads it back."""
     values = config.model_dump(mode="json", exclude_none=True, exclude={"force", "resume"})
@@ -308,4 +288,6 @@ def dump_recipe(config: ClusterConfig) -> str:
     values["output"] = os.path.abspath(config.output)
     if config.from_run is not None:
         values["from_run"] = os.path.abspath(config.from_run)
+    if config.reference is not None:
+        values["reference"] = os.path.abspath(config.reference)
     return tomli_w.dumps({"command": "cluster", **values})

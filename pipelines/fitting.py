@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from xtec.core.device import Device
 from xtec.core.progress import Progress
 from xtec.core.results import FittedMixture, Selection
 from xtec.core.shards import Shards
-from xtec.core.types import rows_or_nan
+from xtec.core.types import CovarianceType, rows_or_nan
 from xtec.mixture import Blocks, EMState, GaussianMixture, MixtureConfig, MixtureParameters, Trajectories
 from xtec.mixture.moments import ComponentMoments
 from xtec.mixture.smoothed import Placed
@@ -26,8 +27,9 @@ from xtec.selection import Selector, SelectorConfig, Shaped, Shapes
 from xtec.selection.shapes import View
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.journal import Journal
+from xtec_pipelines.labelled import Find, FindOfRows
 from xtec_pipelines.level import Level
-from xtec_pipelines.voxels import Find
+from xtec_pipelines.plugged import RunPlugins, find_clusters
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +88,9 @@ class Clustered(Protocol):
     def by_shape(self, shapes: Shapes, level: Level) -> Find:
         """Labels by shapes."""
 
+    def by_rows(self, find: FindOfRows) -> Find:
+        """Labels by trajectories alone."""
+
     def moments(self, label_of: LabelOf, n_clusters: int) -> ClusterMoments:
         """Of what is clustered, by labels of voxels."""
 
@@ -98,8 +103,13 @@ def fit_mixture(
     journal: Journal | None,
     device: Device,
     start: Start | None = None,
+    plugins: RunPlugins | None = None,
 ) -> Fit:
-    """Fit the mixture, or choose the number of clusters where that is asked for."""
+    """Fit the mixture, or choose the number of clusters where that is asked for; or have plugins do it."""
+    if plugins is not None and plugins.make_clusters:
+        with progress.stage("cluster"):
+            found = find_clusters(Trajectories(clustered.rows), plugins, config, partial(_model, config))
+        return Fit(found.mixture, clustered.by_rows(found.labels), found.selection)
     if isinstance(config.clusters, int):
         how = None if config.noise == "none" else config.rescale
         data = Trajectories(clustered.trajectories, how)
@@ -167,11 +177,13 @@ def _saving(progress: Progress, journal: Journal | None) -> Iterator[Callable[[E
         yield after_each
 
 
-def _model(config: ClusterConfig, n_components: int) -> GaussianMixture:
+def _model(
+    config: ClusterConfig, n_components: int, covariance: CovarianceType | None = None
+) -> GaussianMixture:
     return GaussianMixture(
         MixtureConfig(
             n_components=n_components,
-            covariance_type=config.covariance,
+            covariance_type=covariance or config.covariance,
             em=config.em,
             n_init=config.n_init,
             tol=config.tol,

@@ -61,7 +61,7 @@ def inspect_series(config: InputConfig) -> Inspection:
     series = open_series(config.inputs, region=region, temperatures=temperatures, options=config.open_options)
     return Inspection(
         series,
-        tuple(file_tree(series.inputs[0])),
+        () if series.source.refs[0].reader else tuple(file_tree(series.inputs[0])),
         tuple(_notes(series)),
         plan_run(series, config.memory_bytes, n_cores()),
     )

@@ -20,7 +20,9 @@ from xtec.io.clustered import read_clustered
 from xtec.io.findings import write_order_parameter
 from xtec.io.tables import write_peaks
 from xtec.order_parameter import ClusterPeaks, onsets_of_peaks, order_parameters
+from xtec.plugins import open_plugin, parse_plugin
 from xtec.reciprocal import Lattice, find_wave_vectors, make_lattice, near, without_wings
+from xtec_pipelines.curve_method import read_by
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.places import in_reciprocal_space, peak_positions
 from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
@@ -36,6 +38,7 @@ class OrderConfig(BaseModel):
     run: str
     per_peak: bool = False
     symmetry: str | None = None
+    method: str | None = None
     seed: int = Field(default=0, ge=0)
     figures: bool = True
 
@@ -59,7 +62,8 @@ def run_order_parameter(config: OrderConfig, progress: Progress | None = None) -
         findings = replace(findings, warnings=tuple(book.warnings))
         with progress.stage("write"):
             remove(folder, "peak_onsets.csv", "figures/order_parameter.png", "figures/wave_vectors.png")
-            write_order_parameter(folder, findings, config.model_dump(mode="json"))
+            parameters = {f"method_{name}": value for name, value in findings.method.items()}
+            write_order_parameter(folder, findings, {**config.model_dump(mode="json"), **parameters})
             if not write_peaks(folder / "peaks.csv", run):
                 logger.info("peaks.csv would be very large and is left out: they are in results.nxs")
         if config.figures:
@@ -71,6 +75,9 @@ def run_order_parameter(config: OrderConfig, progress: Progress | None = None) -
 
 def find_order(run: ClusteredRun, config: OrderConfig) -> OrderFindings:
     """Order parameters and wave vectors; nothing is written."""
+    method = None
+    if config.method is not None:
+        method = open_plugin("order_parameters", parse_plugin(config.method), seed=config.seed)
     lattice = None
     if in_reciprocal_space(run):
         lattice = make_lattice(run.sample, run.map.axes, run.map.angles, config.symmetry)
@@ -85,6 +92,8 @@ def find_order(run: ClusteredRun, config: OrderConfig) -> OrderFindings:
         kinds,
     )
     every = order_parameters(peaks, config.seed)
+    if method is not None:
+        every = [read_by(method, one) for one in every]
     found = [one for one in every if one.transitions]
     onsets = None
     if config.per_peak:
@@ -97,6 +106,7 @@ def find_order(run: ClusteredRun, config: OrderConfig) -> OrderFindings:
         wave_vectors=_wave_vectors(run, found, lattice),
         symmetry="" if lattice is None else f"{lattice.laue}, {lattice.source}",
         onsets=onsets,
+        method={} if method is None else method.record,
     )
 
 
@@ -168,16 +178,18 @@ def order_summary(findings: OrderFindings) -> dict[str, Any]:
                 "tail": one.tail.as_json() if one.tail else None,
                 "peaks": one.peaks,
                 "reason": one.reason,
+                "facts": dict(one.facts),
             }
             for one in findings.order_parameters
             for each in one.transitions
         ],
         "not_ordering": [
-            {"cluster": number, "branch": one.branch, "reason": one.reason}
+            {"cluster": number, "branch": one.branch, "reason": one.reason, "facts": dict(one.facts)}
             for one in findings.others
             for number in one.clusters
         ],
         "wave_vectors": [_vector_summary(vector) for vector in findings.wave_vectors],
+        "method": dict(findings.method),
         "symmetry": findings.symmetry,
         "scan_units": units,
     }

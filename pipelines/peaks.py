@@ -30,8 +30,9 @@ from xtec.peaks import (
     unite,
     weighed,
 )
+from xtec_pipelines.labelled import Find, Labelled, Labels, Score
 from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.voxels import Find
+from xtec_pipelines.voxels import Voxels
 
 
 class Owned(NamedTuple):
@@ -192,32 +193,31 @@ def quantity_of(table: PeakTable, axes: Sequence[Axis], name: str) -> Float64Arr
 
 
 def connect_clusters(
-    shards: Shards[Any],
+    voxels: Voxels,
     find: Find,
-    intensity_of: Callable[[Any], FloatArray],
     plans: Sequence[ShardPlan],
     axes: Sequence[Axis],
     n_clusters: int,
-) -> Found:
-    """Join neighbouring voxels of the same cluster into peaks.
+    novel: Score | None = None,
+) -> tuple[Labelled, Found]:
+    """Label voxels, and join neighbouring ones of the same cluster into peaks.
 
     Parameters
     ----------
-    shards : Shards
-        With `number` and `index` each.
+    voxels : Voxels
     find : callable
         Finds the cluster 0..K-1 of each voxel of a shard.
-    intensity_of : callable
-        Gives the intensities (n, T) of a shard; picklable.
     plans : sequence of ShardPlan
     axes : sequence of Axis
     n_clusters : int
         K.
+    novel : callable, optional
+        Tells how unlike a reference trajectories are.
     """
     shape = tuple(len(axis) for axis in axes)
     coordinates = tuple(axis.values for axis in axes)
-    work = _ConnectLabels(find, intensity_of, tuple(plans), shape, coordinates, n_clusters)
-    connected = list(shards.map(work))
+    work = _ConnectLabels(tuple(plans), shape, coordinates, n_clusters)
+    labelled, connected = voxels.label(find, n_clusters, novel, work)
     sums, label = [], []
     united_number: dict[int, list[NDArray[np.int32]]] = {one.number: [] for one in connected}
     for k in range(n_clusters):
@@ -231,7 +231,7 @@ def connect_clusters(
     labels = np.empty(len(joined), np.int16)
     labels[place] = np.concatenate(label)
     peak = {one.number: place[np.concatenate(united_number[one.number])[one.peak]] for one in connected}
-    return Found(joined, labels, shards, _OwnedVoxels(intensity_of, peak))
+    return labelled, Found(joined, labels, voxels.placed, _OwnedVoxels(voxels.intensity_of, peak))
 
 
 @dataclass(frozen=True)
@@ -262,15 +262,13 @@ class _ShardOfClusters:
 class _ConnectLabels:
     """Connects the voxels of each cluster within a shard."""
 
-    find: Find
-    intensity_of: Callable[[Any], FloatArray]
     plans: tuple[ShardPlan, ...]
     shape: tuple[int, ...]
     coordinates: tuple[Float64Array, ...]
     n_clusters: int
 
-    def __call__(self, shard: Any) -> _ShardOfClusters:
-        xp, label = namespace(shard.index), self.find(shard)[0]
+    def __call__(self, shard: Labels) -> _ShardOfClusters:
+        xp, label = namespace(shard.index), shard.component
         members, own, ends = [], [], [0]
         for k in range(self.n_clusters):
             mine = xp.nonzero(label == k)[0]
@@ -279,7 +277,7 @@ class _ConnectLabels:
             own.append(peaks + ends[-1])
             ends.append(ends[-1] + (int(xp.max(peaks)) + 1 if peaks.size else 0))
         peak = xp.take(xp.concat(own), xp.argsort(xp.concat(members)))
-        sums = home(PeakSums.of(shard.index, self.intensity_of(shard), peak, self.coordinates))
+        sums = home(PeakSums.of(shard.index, shard.intensity, peak, self.coordinates))
         index, label, peak = home((shard.index, label, peak))
         outer = rim(index, self.shape, self.plans[shard.number].blocks)
         found = []

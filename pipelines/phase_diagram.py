@@ -28,12 +28,13 @@ from xtec.order_parameter import LEAST_TEMPERATURES
 from xtec.phase_diagram import SampleTransitions, assemble
 from xtec_pipelines.abscissa import abscissa
 from xtec_pipelines.cluster import run_cluster
-from xtec_pipelines.config import make_config, read_recipe, validated
+from xtec_pipelines.config import make_config
 from xtec_pipelines.joint import JointClusters, cluster_jointly
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.order_parameter import OrderConfig, find_order
 from xtec_pipelines.places import superlattice
 from xtec_pipelines.run_folder import run_folder
+from xtec_pipelines.validation import read_recipe, validated
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xtec.core.errors import InputError, OutputError
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, Selection
 from xtec.core.types import Mode, Significance
 from xtec.io import write_results
-from xtec.io.atomic import write_text
+from xtec.io.atomic import replacing, write_text
 from xtec.io.run_folder import create_folder
 from xtec_pipelines.config import ClusterConfig, dump_recipe
 
@@ -31,12 +33,31 @@ def write_run(
     create_folder(folder, figures=config.figures)
     with progress.stage("write"):
         write_results(folder / "results.nxs", run)
+        write_learned(folder, run)
         write_text(folder / "run.toml", dump_recipe(config))
         write_text(folder / "run.log", "".join(f"{line}\n" for line in log))
     if config.figures:
         with progress.stage("draw"):
             draw_figures(folder / "figures", run)
     write_text(folder / "summary.json", json.dumps(summary(run), indent=2) + "\n")
+
+
+def write_learned(folder: Path, run: ClusterRun) -> None:
+    """What plugins learned, for another run to begin with.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    for name, state in run.learned.items():
+        path = folder / "plugins" / f"{name}.npz"
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make this folder ({error.strerror})", file=path.parent) from error
+        with replacing(path) as temporary:
+            temporary.write_bytes(state)
 
 
 def summary(run: ClusterRun) -> dict[str, Any]:
@@ -72,9 +93,26 @@ def summary(run: ClusterRun) -> dict[str, Any]:
             for cluster in run.clusters
         ],
         "lineage": list(run.process["lineage"]),
+        "plugins": dict(run.process.get("plugins", {})),
+        "novelty": novelty_summary(run),
         "selection": None if run.selection is None else selection_summary(run.selection),
         "dropped": list(run.process["dropped"]),
         "timings": {f"{stage} (s)": seconds for stage, seconds in run.process["timings"].items()},
+    }
+
+
+def novelty_summary(run: ClusterRun) -> dict[str, Any] | None:
+    """How many voxels count as novel, in all and in each cluster; None where that was not asked for."""
+    if run.novelty is None:
+        return None
+    if run.novel is None:
+        return {"limit": None, "voxels": None, "share": None, "clusters": None}
+    each = np.bincount(run.map.label[run.novel], minlength=len(run.clusters) + 1)[1:]
+    return {
+        "limit": run.novelty_limit,
+        "voxels": int(each.sum()),
+        "share": float(run.novel.mean()),
+        "clusters": [int(n) for n in each],
     }
 
 

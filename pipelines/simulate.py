@@ -115,7 +115,7 @@ def make_simulate_config(options: Mapping[str, Any]) -> SimulateConfig:
     options : mapping
         Fields of `SimulateConfig` and of `Overrides`. As text: ``region="H=-5:5"``,
         ``temperatures="30:220"``, and numbers with commas, fractions allowed, for `q`, `tc`, `beta`,
-        `heights` and `chunks`. None leaves a preset's own value.
+        `heights`, `domains` and `chunks`. None leaves a preset's own value.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def make_simulate_config(options: Mapping[str, Any]) -> SimulateConfig:
         If a text cannot be read.
     """
     values = dict(options)
-    for name in ("q", "tc", "beta", "heights", "chunks"):
+    for name in ("q", "tc", "beta", "heights", "domains", "chunks"):
         if values.get(name) is not None:
             values[name] = _numbers(name, values[name])
     if values.get("q") is not None and len(values["q"]) != 3:

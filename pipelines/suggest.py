@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from xtec.core.errors import BackendUnavailableError
 from xtec.core.results import ClusterRun
-from xtec.core.types import Float64Array
 from xtec.plugins import create, parse_plugin
+from xtec.plugins.protocols import TemperatureSampler
 from xtec_pipelines.watch_config import WatchConfig
 
 logger = logging.getLogger(__name__)
 
 _TEMPERATURES = 12
 """Of the whole experiment, where neither a budget nor an end is given."""
-
-
-class TemperatureSampler(Protocol):
-    """A plugin of the slot ``samplers``, called with ``low, high, step=, direction=, budget=``.
-
-    Where it also has ``suggest(n)``, which gives objects with ``temperature`` and ``reason``, that is asked.
-    """
-
-    def tell(self, x: float, y: Float64Array) -> None:
-        """Take in the intensities of all curves at one temperature; NaN until a cluster is seen to order."""
-
-    def ask(self, n: int = 1) -> Sequence[float]:
-        """The next temperatures; fewer, or none, where no more are allowed."""
 
 
 def open_sampler(config: WatchConfig) -> TemperatureSampler:

@@ -38,9 +38,15 @@ from xtec.reciprocal import (
     make_lattice,
     parse_condition,
 )
+from xtec_pipelines.broken_symmetry import (
+    broken_symmetry,
+    broken_symmetry_summary,
+    draw_broken_symmetry,
+    strongest_peaks,
+)
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.order_parameter import OrderConfig, find_order
-from xtec_pipelines.places import hkl_of, in_reciprocal_space
+from xtec_pipelines.places import in_reciprocal_space
 from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
 
 logger = logging.getLogger(__name__)
@@ -60,6 +66,7 @@ class UnitCellConfig(BaseModel):
     space_group: str | None = None
     classes: tuple[str, ...] = ()
     seed: int = Field(default=0, ge=0)
+    broken_symmetry: bool = False
     figures: bool = True
 
 
@@ -99,6 +106,7 @@ def run_unit_cell(config: UnitCellConfig, progress: Progress | None = None) -> U
         findings = replace(findings, warnings=tuple(book.warnings))
         with progress.stage("write"):
             remove(folder, "halos.csv", "figures/unit_cell.png", "figures/halos.png")
+            remove(folder, "broken_symmetry.csv", "figures/broken_symmetry.png")
             write_unit_cell(folder, findings, config.model_dump(mode="json"))
             write_peaks(folder / "peaks.csv", run)
         if config.figures:
@@ -113,8 +121,11 @@ def find_unit_cell(run: ClusteredRun, order: OrderFindings, config: UnitCellConf
     lattice = make_lattice(run.sample, run.map.axes, run.map.angles, config.space_group)
     space_group = config.space_group or run.sample.space_group
     groups, group_of_peak = _groups(run, order)
-    reflections = _reflections(run, group_of_peak)
-    if not len(reflections.hkl):
+    if len(run.map.axes) < 3:
+        logger.warning("an index that the data have no axis for is taken as 0 in reflection classes")
+    hkl, peaks = strongest_peaks(run, group_of_peak, _AT_NODE)
+    reflections = Reflections(hkl, group_of_peak[peaks], run.peaks.intensity[peaks])
+    if not len(hkl):
         raise NothingToClusterError("no peak is at a Bragg position", hint="a larger --region")
     numbers = [group.number for group in groups]
     forbidden = np.zeros(len(reflections.hkl), bool)
@@ -135,6 +146,9 @@ def find_unit_cell(run: ClusteredRun, order: OrderFindings, config: UnitCellConf
         halos=_halos(run, lattice),
         transitions=[each.tc for one in bragg for each in one.transitions],
         superlattice=[vector for vector in order.wave_vectors if not vector.is_bragg],
+        broken_symmetry=broken_symmetry(run, hkl, peaks, lattice, space_group, config.seed)
+        if config.broken_symmetry
+        else None,
     )
 
 
@@ -158,21 +172,6 @@ def _mean(run: ClusteredRun, members: NDArray[np.intp]) -> tuple[NDArray[np.floa
     voxels = float(run.peaks.size[members].sum())
     mean = run.peaks.intensity[members].sum(axis=0) / voxels
     return mean, np.sqrt(run.count_scale * np.maximum(mean, 0.0) / voxels)
-
-
-def _reflections(run: ClusteredRun, group: NDArray[np.int16]) -> Reflections:
-    """The strongest peak at each Bragg position."""
-    position = hkl_of(run, np.arange(len(group)))
-    if np.isnan(position).any():
-        logger.warning("an index that the data have no axis for is taken as 0 in reflection classes")
-    position = np.nan_to_num(position)
-    node = np.round(position).astype(np.int64)
-    near = (np.abs(position - node) <= _AT_NODE).all(axis=1) & (group > 0) & node.any(axis=1)
-    chosen = np.flatnonzero(near)
-    strongest = chosen[np.argsort(-run.peaks.maximum[chosen].mean(axis=1), kind="stable")]
-    _, first = np.unique(node[strongest], axis=0, return_index=True)
-    kept = strongest[first]
-    return Reflections(node[kept], group[kept], run.peaks.intensity[kept])
 
 
 def _some(reflections: Reflections, which: NDArray[np.bool_]) -> Reflections:
@@ -216,6 +215,8 @@ def _halos(run: ClusteredRun, lattice: Lattice) -> list[Halo]:
 def unit_cell_summary(findings: UnitCellFindings) -> dict[str, Any]:
     """What is added to summary.json."""
     clusters = {group.number: group for group in findings.groups}
+    found = findings.broken_symmetry
+    extra = {} if found is None else {"broken_symmetry": broken_symmetry_summary(found)}
     return {
         "unit_cell": {
             "rules": [_rule_summary(rule, clusters[rule.cluster]) for rule in findings.rules if rule.rule],
@@ -238,6 +239,7 @@ def unit_cell_summary(findings: UnitCellFindings) -> dict[str, Any]:
                 }
                 for scheme, table in findings.tables.items()
             },
+            **extra,
         }
     }
 
@@ -274,3 +276,5 @@ def draw_unit_cell(folder: Path, findings: UnitCellFindings) -> None:
     save_figure(plot_unit_cell(findings), folder / "unit_cell.png")
     if findings.halos:
         save_figure(plot_halos(findings.halos), folder / "halos.png")
+    if findings.broken_symmetry is not None:
+        draw_broken_symmetry(folder, findings.broken_symmetry)

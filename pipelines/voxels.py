@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.arrays import home, like, namespace
 from xtec.core.errors import NothingToClusterError
-from xtec.core.shards import PartOf, Record, Shards
+from xtec.core.shards import PartOf, Shards
 from xtec.core.types import FloatArray, Rescale
 from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.mixture.smoothed import Placed
@@ -30,56 +30,12 @@ from xtec.preprocess import (
 )
 from xtec.selection import Shaped, Shapes
 from xtec_pipelines.holding import Kept
+from xtec_pipelines.labelled import Find, FindOfRows, Labelled, Labels, Score
 from xtec_pipelines.level import Level
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Labelled(Record):
-    """What clustering says of the voxels, and of what was clustered.
-
-    Attributes
-    ----------
-    index : array, shape (n,), int64
-        Voxels by rising flat index.
-    label : array, shape (n,), int16
-        1..K.
-    probability : array, shape (n,), float32
-    brightness : array, shape (n,), float32
-        Mean intensity.
-    rescaled, intensity : ClusterMoments
-        Of the trajectories clustered, and of the voxels' intensities.
-    """
-
-    index: NDArray[np.int64]
-    label: NDArray[np.int16]
-    probability: NDArray[np.float32]
-    brightness: NDArray[np.float32]
-    rescaled: ClusterMoments
-    intensity: ClusterMoments
-
-    @classmethod
-    def joined(cls, parts: Iterable[Labelled], n: int) -> Labelled:
-        """Of several shards with at most n voxels, each let go as soon as it is taken over."""
-        columns: dict[str, NDArray[Any]] = {}
-        moments: list[ClusterMoments] = []
-        filled = 0
-        for part in parts:
-            for name in ("index", "label", "probability", "brightness"):
-                values = getattr(part, name)
-                columns.setdefault(name, np.empty(n, values.dtype))[filled : filled + values.size] = values
-            filled += part.index.size
-            own = [part.rescaled, part.intensity]
-            moments = [one.merge(other) for one, other in zip(moments, own, strict=True)] if moments else own
-        order = np.argsort(columns["index"][:filled], kind="stable")
-        for name in columns:
-            columns[name] = columns[name][order]
-        return cls(*columns.values(), *moments)
-
-
-Find = Callable[[Any], tuple[NDArray[np.int16], NDArray[np.float32]]]
-"""Finds the cluster 0..K-1 of each trajectory of a shard, and its probability."""
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -157,9 +113,22 @@ class Voxels:
         """Labels by shapes."""
         return _OnPart(shapes, _Above(level))
 
-    def label(self, find: Find, n_clusters: int) -> Labelled:
-        """Labels of all voxels."""
-        return Labelled.joined(self._shards.map(_Label(find, n_clusters, self.how)), self.n)
+    def by_rows(self, find: FindOfRows) -> Find:
+        """Labels by trajectories alone."""
+        return _OnPart(find, attrgetter("rows"))
+
+    def label(
+        self, find: Find, n_clusters: int, novel: Score | None, also: Callable[[Labels], Outcome]
+    ) -> tuple[Labelled, list[Outcome]]:
+        """Labels and novelty of all voxels, and what else is made of each shard's in the same pass."""
+        outcomes: list[Outcome] = []
+
+        def labelled() -> Iterator[Labelled]:
+            for part, outcome in self._shards.map(_Label(find, n_clusters, self.how, novel, also)):
+                outcomes.append(outcome)
+                yield part
+
+        return Labelled.joined(labelled(), self.n), outcomes
 
     def moments(self, label_of: Callable[[Any], NDArray[np.int16]], n_clusters: int) -> ClusterMoments:
         """Of what is clustered, by labels of voxels."""
@@ -301,19 +270,23 @@ class _Label:
     component_of: Find
     n_clusters: int
     how: Rescale
+    novel: Score | None
+    also: Callable[[Labels], Any]
 
-    def __call__(self, shard: _Scaled) -> Labelled:
+    def __call__(self, shard: _Scaled) -> tuple[Labelled, Any]:
         component, probability = self.component_of(shard)
         label, k = component + 1, self.n_clusters
         intensity = _Intensity(self.how)(shard)
-        return Labelled(
+        labelled = Labelled(
             shard.index,
             label,
             probability,
             shard.brightness,
             ClusterMoments.of(shard.rows, label, k),
             ClusterMoments.of(intensity, label, k),
+            np.empty(0, np.float32) if self.novel is None else self.novel(shard.rows),
         )
+        return labelled, self.also(Labels(shard.number, shard.index, intensity, component))
 
 
 def _sizes(shard: _Scaled) -> tuple[int, int]:

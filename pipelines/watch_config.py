@@ -13,7 +13,7 @@ from xtec.operando.bounds import Direction
 from xtec.plugins import parse_plugin
 from xtec_pipelines.config import ClusterConfig, make_config
 
-_NOT_HERE = {"auto_refine": "--auto-refine", "resume": "--resume"}
+_NOT_HERE = {"auto_refine": "--auto-refine", "resume": "--resume", "writer": "--writer"}
 """What has no meaning while temperatures arrive."""
 
 

@@ -23,7 +23,7 @@ from xtec.io.run_folder import create_folder
 from xtec.operando.follow import ClusterMembers
 from xtec.report import live_page
 from xtec_pipelines.config import ClusterConfig, dump_recipe
-from xtec_pipelines.run_folder import draw_figures, read_summary, summary
+from xtec_pipelines.run_folder import draw_figures, read_summary, summary, write_learned
 from xtec_pipelines.watch_config import WatchConfig
 
 _EVENTS = 15
@@ -154,6 +154,7 @@ class LiveFolder:
         """
         create_folder(self.path, figures=config.figures, renew=True)
         write_results(self.path / "results.nxs", run)
+        write_learned(self.path, run)
         write_text(self.path / "run.toml", dump_recipe(config))
         self._summary = summary(run)
         self._own["updates"] += 1

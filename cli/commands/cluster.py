@@ -13,6 +13,7 @@ from xtec_cli.options import (
     input_options,
     mixture_options,
     output_options,
+    plugin_options,
     second_pass_options,
     work_options,
 )
@@ -25,6 +26,7 @@ from xtec_cli.settings import Settings, global_options
 @second_pass_options
 @cluster_options
 @mixture_options
+@plugin_options
 @work_options
 @global_options
 @click.pass_obj

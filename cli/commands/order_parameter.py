@@ -15,6 +15,9 @@ from xtec_cli.settings import Settings, global_options
 @click.option(
     "--symmetry", metavar="GROUP", help="Space group or Laue group, for stars [told by the file or the cell]."
 )
+@click.option(
+    "--method", metavar="NAME", help="Plugin that reads the curves, NAME[:key=value,...] [power laws]."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws of peaks for intervals.")
 @click.option("--figures/--no-figures", default=True, help="Draw figures [yes].")
 @global_options
@@ -27,9 +30,10 @@ def order_parameter(settings: Settings, **values: Any) -> None:
     \b
     xtec order-parameter runs/srn0
     xtec order-parameter runs/srn0 --per-peak --symmetry Pm-3n
+    xtec order-parameter runs/srn0 --method gp-order-parameter
     """
-    from xtec_pipelines.config import validated
     from xtec_pipelines.order_parameter import OrderConfig
+    from xtec_pipelines.validation import validated
 
     run_and_show(settings, validated(OrderConfig, values))
 

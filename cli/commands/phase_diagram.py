@@ -43,8 +43,8 @@ def phase_diagram(context: click.Context, **values: Any) -> None:
     xtec phase-diagram series/*.nxs -o diagram -k 4 --joint
     xtec phase-diagram runs/a runs/b -o diagram --against pressure --value runs/a=0 --value runs/b=1.2
     """
-    from xtec_pipelines.config import validated
     from xtec_pipelines.phase_diagram import PhaseDiagramConfig, load_phase_diagram_recipe
+    from xtec_pipelines.validation import validated
 
     settings = context.ensure_object(Settings)
     given = {

@@ -22,10 +22,11 @@ def run(settings: Settings, recipe: Path, output: str | None, force: bool) -> No
     "order-parameter" or "unit-cell".
     """
     from xtec_cli.commands import cluster, order_parameter, phase_diagram, unit_cell
-    from xtec_pipelines.config import load_recipe, read_recipe, validated
+    from xtec_pipelines.config import load_recipe
     from xtec_pipelines.order_parameter import OrderConfig
     from xtec_pipelines.phase_diagram import load_phase_diagram_recipe
     from xtec_pipelines.unit_cell import UnitCellConfig
+    from xtec_pipelines.validation import read_recipe, validated
 
     changes = {"force": force, **({"output": output} if output else {})}
     command, values = read_recipe(recipe)

@@ -12,6 +12,7 @@ from xtec_cli.options import (
     input_options,
     mixture_options,
     output_options,
+    plugin_options,
     work_options,
 )
 from xtec_cli.settings import Settings, global_options
@@ -22,6 +23,7 @@ from xtec_cli.settings import Settings, global_options
 @output_options
 @cluster_options
 @mixture_options
+@plugin_options
 @work_options
 @global_options
 @click.pass_obj

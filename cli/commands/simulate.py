@@ -32,6 +32,9 @@ from xtec_cli.settings import Settings, global_options
 @click.option("--no-transition", is_flag=True, help="Leave the transitions out.")
 @click.option("--cycle", type=float, metavar="K", help="Cool, then warm; Tc is K higher on warming.")
 @click.option("--lattice", type=click.Choice(["cubic", "hexagonal"]), help="cdw, tiny: [cubic]")
+@click.option(
+    "--domains", metavar="X,Y,Z", help="iuc: weights of domains along a, b, c; unequal ones break the cube."
+)
 @click.option("--third-transition", is_flag=True, help="iuc: a third transition near 100 K.")
 @click.option("--gap", type=float, help="Width in units of a* of an arc of NaN, as a detector gap leaves it.")
 @click.option("--hot-pixels", type=int, help="Voxels that always read far too high.")

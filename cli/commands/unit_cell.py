@@ -19,6 +19,11 @@ from xtec_cli.settings import Settings, global_options
     metavar="EXPRESSION",
     help='Another class of reflections: "h%4==2 and k%4==0". May be given several times.',
 )
+@click.option(
+    "--broken-symmetry",
+    is_flag=True,
+    help="Also tell which operations of the space group are broken, and the largest subgroup left.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws of peaks for intervals.")
 @click.option("--figures/--no-figures", default=True, help="Draw figures [yes].")
 @global_options
@@ -31,9 +36,10 @@ def unit_cell(settings: Settings, **values: Any) -> None:
     \b
     xtec unit-cell runs/cd2re2o7 --space-group Fd-3m
     xtec unit-cell runs/cd2re2o7 --class "h%4==2 and k%4==0 and l%4==0"
+    xtec unit-cell runs/cd2re2o7 --space-group Fd-3m --broken-symmetry
     """
-    from xtec_pipelines.config import validated
     from xtec_pipelines.unit_cell import UnitCellConfig
+    from xtec_pipelines.validation import validated
 
     run_and_show(settings, validated(UnitCellConfig, values))
 

@@ -12,6 +12,7 @@ from xtec_cli.options import (
     input_options,
     mixture_options,
     output_options,
+    plugin_options,
     work_options,
 )
 from xtec_cli.settings import Settings, global_options
@@ -55,6 +56,7 @@ from xtec_cli.settings import Settings, global_options
 @click.option("--on-update", metavar="CMD", help="Run this with the run folder after every update.")
 @cluster_options
 @mixture_options
+@plugin_options
 @work_options
 @global_options
 @click.pass_obj
@@ -72,7 +74,7 @@ def watch(settings: Settings, **values: Any) -> None:
     from xtec.core.durations import parse_duration
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_run
-    from xtec_pipelines.config import validated
+    from xtec_pipelines.validation import validated
     from xtec_pipelines.watch import run_watch
     from xtec_pipelines.watch_config import WatchConfig
 

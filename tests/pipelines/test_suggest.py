@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import BackendUnavailableError, ConfigError
-from xtec_pipelines.config import validated
+from xtec_pipelines.validation import validated
 from xtec_pipelines.watch import run_watch
 from xtec_pipelines.watch_config import WatchConfig
 

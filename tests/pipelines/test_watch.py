@@ -20,8 +20,9 @@ from xtec.core.errors import ConfigError
 from xtec.core.results import ClusterRun
 from xtec.io.mirror import Mirror
 from xtec_pipelines.cluster import run_cluster
-from xtec_pipelines.config import make_config, validated
+from xtec_pipelines.config import make_config
 from xtec_pipelines.readers import close_readers
+from xtec_pipelines.validation import validated
 from xtec_pipelines.watch import COPIES, run_watch
 from xtec_pipelines.watch_config import WatchConfig
 

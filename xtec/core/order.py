@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,32 @@ class Transition:
 
 
 @dataclass(frozen=True)
+class CurveReading:
+    """What a plugin of the slot ``order_parameters`` makes of one curve.
+
+    Attributes
+    ----------
+    kind : str
+        ``second-order``, ``first-order``, ``crossover`` or ``none``.
+    tc, beta : Quantity or None
+        None where there is none, or the plugin says nothing of it.
+    reason : str
+        Why so, in a phrase.
+    model : array, shape (M, 2)
+        Temperatures and the curve; empty where there is none.
+    facts : mapping
+        What else was found, as JSON has it.
+    """
+
+    kind: str
+    tc: Quantity | None = None
+    beta: Quantity | None = None
+    reason: str = ""
+    model: Float64Array = field(default_factory=lambda: np.empty((0, 2)))
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class OrderParameter:
     """Intensity of one cluster, or of several that differ only in strength, and what was fitted to it.
 
@@ -67,6 +94,8 @@ class OrderParameter:
         ``below`` where it orders at low values of the scan variable, ``above`` at high ones.
     members : array
         Which peaks those are, 0..P-1.
+    facts : mapping
+        What a plugin found besides, as JSON has it.
     """
 
     clusters: tuple[int, ...]
@@ -82,6 +111,7 @@ class OrderParameter:
     peaks: int = 0
     side: str = "below"
     members: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fitted(self) -> Float64Array:
@@ -207,6 +237,8 @@ class OrderFindings:
     onsets : PeakOnsets or None
         Where they were asked for.
     warnings : sequence of str
+    method : mapping
+        The plugin that read the curves; empty for power laws.
     """
 
     run: str
@@ -217,6 +249,7 @@ class OrderFindings:
     symmetry: str
     onsets: PeakOnsets | None = None
     warnings: Sequence[str] = ()
+    method: Mapping[str, Any] = field(default_factory=dict)
 
     def wave_vectors_of(self, one: OrderParameter) -> list[WaveVector]:
         """Wave vectors of an order parameter."""

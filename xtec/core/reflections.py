@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +145,78 @@ class ReflectionGroup:
 
 
 @dataclass(frozen=True)
+class BrokenSymmetry:
+    """Which operations of the high-temperature group intensities show to be broken, at each temperature.
+
+    G operations, T temperatures.
+
+    Attributes
+    ----------
+    group : str
+        The high-temperature group.
+    triplets, names : tuple of str
+        Operations as ``-y+1/4,x+1/4,z+1/4`` and as ``4-fold screw axis along c``.
+    scan : Axis
+    reference : array, shape (T,), bool
+        Temperatures taken as the symmetric phase.
+    weights, low, high : array, shape (T, G)
+        Weight of the pattern's copy by each operation, that of the pattern itself being 1, and its interval:
+        1 where the operation holds, 0 where nothing is left of it. NaN where no reflection tells.
+    broken : array, shape (T, G), bool
+    tested : array, shape (G,), bool
+        Whether enough reflections tell of the operation.
+    pairs, forbidden, positions : array, shape (G,), int
+        Pairs of equivalent reflections measured, reflections found that it forbids, and how many the region
+        has of these.
+    correlation, disagreement : array, shape (T, G)
+        Of the intensities of equivalent reflections, nothing taken off: Pearson's r, and the sum of
+        differences over the sum of sums as in R_merge.
+    forbidden_over_sigma : array, shape (T, G)
+        Mean of intensity over its error of the forbidden reflections found, nothing taken off.
+    subgroup : tuple of str
+        At each temperature: symbol of the largest subgroup none of whose operations is broken; joined by
+        " or " where there are several.
+    unseen : tuple of str
+        What these intensities cannot tell, in sentences.
+    """
+
+    group: str
+    triplets: tuple[str, ...]
+    names: tuple[str, ...]
+    scan: Axis
+    reference: NDArray[np.bool_]
+    weights: Float64Array
+    low: Float64Array
+    high: Float64Array
+    broken: NDArray[np.bool_]
+    tested: NDArray[np.bool_]
+    pairs: NDArray[np.int64]
+    forbidden: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    correlation: Float64Array
+    disagreement: Float64Array
+    forbidden_over_sigma: Float64Array
+    subgroup: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+    @property
+    def changes(self) -> list[tuple[float, float, str, str]]:
+        """Where the subgroup changes, on the way down: values below and above, subgroup below and above."""
+        order = np.argsort(self.scan.values, kind="stable")[::-1]
+        x = self.scan.values
+        return [
+            (float(x[after]), float(x[before]), self.subgroup[after], self.subgroup[before])
+            for before, after in pairwise(order)
+            if self.subgroup[after] != self.subgroup[before]
+        ]
+
+    def onset(self, operation: int) -> float:
+        """Highest scan value at which an operation is broken; NaN if it never is."""
+        at = self.scan.values[self.broken[:, operation]]
+        return float(at.max()) if len(at) else float("nan")
+
+
+@dataclass(frozen=True)
 class UnitCellFindings:
     """What `xtec unit-cell` finds out.
 
@@ -171,6 +244,8 @@ class UnitCellFindings:
     superlattice : sequence of WaveVector
         Wave vectors that are no reciprocal lattice vectors.
     warnings : sequence of str
+    broken_symmetry : BrokenSymmetry or None
+        Where it was asked for.
     """
 
     run: str
@@ -187,3 +262,4 @@ class UnitCellFindings:
     transitions: Sequence[Quantity]
     superlattice: Sequence[WaveVector]
     warnings: Sequence[str] = ()
+    broken_symmetry: BrokenSymmetry | None = None

@@ -243,6 +243,12 @@ class ClusterRun:
         Where the number of clusters was not given.
     changes : Changes or None
         Where clusters go on from those of a shorter series.
+    novelty : array, shape (n,), float32, or None
+        How unlike a reference each voxel is, where that was asked for; the higher, the less like it.
+    novelty_limit : float or None
+        Above which a voxel counts as novel.
+    learned : mapping of str to bytes
+        What plugins learned, as files, by their option.
     """
 
     title: str
@@ -261,6 +267,16 @@ class ClusterRun:
     warnings: Sequence[str] = field(default=())
     selection: Selection | None = None
     changes: Changes | None = None
+    novelty: NDArray[np.float32] | None = None
+    novelty_limit: float | None = None
+    learned: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def novel(self) -> NDArray[np.bool_] | None:
+        """Which voxels count as novel; None where nothing is known of it."""
+        if self.novelty is None or self.novelty_limit is None:
+            return None
+        return self.novelty > self.novelty_limit
 
 
 @dataclass(frozen=True)

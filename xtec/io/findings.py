@@ -14,6 +14,7 @@ from xtec.core.order import OrderFindings, OrderParameter
 from xtec.core.reflections import UnitCellFindings
 from xtec.io import tables
 from xtec.io.atomic import replacing
+from xtec.io.broken_symmetry import operations
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_parameters
 from xtec.io.provenance import program_version
 from xtec.io.sample import write_sample_info
@@ -67,6 +68,7 @@ def write_unit_cell(folder: Path, findings: UnitCellFindings, parameters: Mappin
         "classes": tables.contingencies(findings),
         "reflections": tables.reflections(findings),
         "halos": tables.halo_shells(findings),
+        "broken_symmetry": operations(findings),
     }
     path = folder / "unit_cell.nxs"
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
@@ -85,15 +87,22 @@ def write_unit_cell(folder: Path, findings: UnitCellFindings, parameters: Mappin
             "classes": "reflections",
             "reflections": "intensity_low",
             "halos": "share",
+            "broken_symmetry": "weight",
         }
         for name, signal in signals.items():
-            units = {"tc": findings.scan.units, "distance": "r.l.u."}
+            units = {
+                "tc": findings.scan.units,
+                findings.scan.name: findings.scan.units,
+                "distance": "r.l.u.",
+            }
             tables.write_table(entry, name, frames[name], signal, name, units)
     tables.write_csv(folder / "selection_rules.csv", frames["rules"])
     tables.write_csv(folder / "reflection_classes.csv", frames["classes"])
     tables.write_csv(folder / "reflections.csv", frames["reflections"])
     if findings.halos:
         tables.write_csv(folder / "halos.csv", frames["halos"])
+    if findings.broken_symmetry is not None:
+        tables.write_csv(folder / "broken_symmetry.csv", frames["broken_symmetry"])
 
 
 def start_entry(file: h5py.File, path: Path, title: str, parameters: Mapping[str, Any]) -> h5py.Group:

@@ -92,6 +92,8 @@ class DatasetRef:
         Compression and other filters, in the order they were applied.
     virtual : bool
         Whether it is a view on datasets of other files.
+    reader : str
+        The plugin that reads it, where it is no dataset of HDF5.
     """
 
     file: Path
@@ -101,6 +103,7 @@ class DatasetRef:
     chunks: tuple[int, ...] | None
     filters: tuple[str, ...]
     virtual: bool = False
+    reader: str = ""
 
 
 def locate(path: Path, name: str) -> DatasetRef:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis, Region
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError, XtecError
+from xtec.io.foreign import foreign_series
 from xtec.io.hdf5 import DatasetRef, locate
 from xtec.io.layout import (
     canonical_order,
@@ -62,7 +63,11 @@ def open_series(
         If the input is unusable: its message names file and path.
     """
     options = options or OpenOptions()
-    paths, from_folder = _expand([inputs] if isinstance(inputs, str | Path) else inputs)
+    named = [Path(one) for one in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    foreign = foreign_series(named, options.reader)
+    if foreign is not None:
+        return _checked(foreign.crop(region, temperatures), options)
+    paths, from_folder = _expand(named)
     if len(paths) == 1:
         data = find_data(paths[0], entry=options.entry, group=options.group)
         signal = locate(data.file, data.signal)
@@ -91,9 +96,8 @@ def join_volumes(
     return _checked(series_of(volumes).crop(region, temperatures), options or OpenOptions())
 
 
-def _expand(inputs: Sequence[str | Path]) -> tuple[list[Path], bool]:
+def _expand(items: Sequence[Path]) -> tuple[list[Path], bool]:
     """Files that the inputs stand for, and whether any was found by looking into a folder."""
-    items = [Path(item) for item in inputs]
     if len(items) == 1 and is_parent(items[0]) and _series_files(items[0].parent):
         items = [items[0].parent]
     paths: list[Path] = []

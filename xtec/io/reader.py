@@ -17,6 +17,7 @@ from xtec.core.chunking import Block, block_shape
 from xtec.core.errors import InputError
 from xtec.io.boxes import Box, runs
 from xtec.io.chunk_table import SerialOnlyError
+from xtec.io.foreign import ForeignDataset
 from xtec.io.hdf5 import DatasetRef, open_hdf5
 from xtec.io.raw import RawDataset, open_raw
 from xtec.io.series import Series
@@ -42,7 +43,7 @@ class SeriesReader:
         self.series = series
         self._past_hdf5 = raw
         self._lock = threading.Lock()
-        self._datasets: dict[int, RawDataset | _OrdinaryDataset] = {}
+        self._datasets: dict[int, RawDataset | _OrdinaryDataset | ForeignDataset] = {}
         self._obstacles: dict[int, str] = {}
 
     def __enter__(self) -> SeriesReader:
@@ -111,7 +112,7 @@ class SeriesReader:
             self._dataset(number)
         return {str(refs[number].file): reason for number, reason in sorted(self._obstacles.items())}
 
-    def _dataset(self, number: int) -> RawDataset | _OrdinaryDataset:
+    def _dataset(self, number: int) -> RawDataset | _OrdinaryDataset | ForeignDataset:
         """Dataset of the source, opened by whichever thread comes first."""
         if number not in self._datasets:
             with self._lock:
@@ -119,8 +120,11 @@ class SeriesReader:
                     self._datasets[number] = self._open(number)
         return self._datasets[number]
 
-    def _open(self, number: int) -> RawDataset | _OrdinaryDataset:
+    def _open(self, number: int) -> RawDataset | _OrdinaryDataset | ForeignDataset:
         ref, keep = self.series.source.refs[number], len(self._datasets) < _MAX_OPEN
+        if ref.reader:
+            self._obstacles[number] = f"it is read by the plugin {ref.reader}"
+            return ForeignDataset(ref)
         if self._past_hdf5:
             try:
                 with _naming(ref):

@@ -129,6 +129,11 @@ def _write_voxels(entry: h5py.Group, run: ClusterRun) -> None:
     _write_column(voxels, "label", run.map.label)
     _write_column(voxels, "probability", run.probability)
     voxels["index"].attrs["long_name"] = "flat C-order index into cluster_map"
+    if run.novelty is not None:
+        _write_column(voxels, "novelty", run.novelty)
+        voxels["novelty"].attrs["long_name"] = "the higher, the less like the reference"
+        if run.novelty_limit is not None:
+            voxels["novelty"].attrs["limit"] = run.novelty_limit
 
 
 def _write_column(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
@@ -275,6 +280,8 @@ def _write_process(entry: h5py.Group, process: Mapping[str, Any], mode: str) -> 
         inputs[name] = [source[name] for source in process["inputs"]]
     for number, ancestor in enumerate(process["lineage"], start=1):
         write_parameters(group, f"pass_{number}", ancestor)
+    for slot, record in process.get("plugins", {}).items():
+        write_parameters(group, f"plugin_{slot}", record)
     dropped = process["dropped"]
     if dropped:
         write_parameters(

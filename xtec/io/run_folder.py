@@ -30,7 +30,7 @@ _TABLES = (
     *("reflections", "reflection_classes", "selection_rules", "halos"),
 )
 _FOLLOWING = (*(f"{name}.nxs" for name in FINDINGS), *(f"{name}.csv" for name in _TABLES))
-_DERIVED = ("summary.json", "report.html", *_FOLLOWING, "*.csv", "figures/*.png")
+_DERIVED = ("summary.json", "report.html", *_FOLLOWING, "*.csv", "figures/*.png", "plugins/*.npz")
 
 
 def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: bool = False) -> None:
@@ -126,6 +126,7 @@ def open_run(path: str | Path) -> xarray.DataTree:
             "peak_shapes",
             "maxima",
             "mixture",
+            "selection",
             "threshold",
             "noise",
         )
@@ -187,7 +188,7 @@ def _dataset(group: h5py.Group, path: Path) -> xarray.Dataset:
     coordinates = {name: (name, axis[()], _attributes(axis)) for name, axis in axes.items()}
     variables, attributes = {}, {}
     for name, field in group.items():
-        if name in axes:
+        if name in axes or not hasattr(field, "ndim"):
             continue
         if field.ndim == 0:
             value = field[()]

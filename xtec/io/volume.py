@@ -25,6 +25,7 @@ class OpenOptions:
     entry: str | None = None
     group: str | None = None
     scan: str | None = None
+    reader: str | None = None
     skip_bad: bool = False
 
 

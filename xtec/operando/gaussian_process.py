@@ -31,10 +31,13 @@ class SmoothBasis:
     ----------
     low, high : float
         Range in K.
+    n_sines : int
+        P - 2 of them follow lengths down to some three half ranges over their number.
     """
 
     low: float
     high: float
+    n_sines: int = N_SINES
 
     def features(self, x: Float64Array) -> Float64Array:
         """Functions (n, P) at temperatures (n,)."""
@@ -60,7 +63,7 @@ class SmoothBasis:
 
     @property
     def _frequencies(self) -> Float64Array:
-        return np.asarray(np.pi * np.arange(1, N_SINES + 1) / (2 * _REACH))
+        return np.asarray(np.pi * np.arange(1, self.n_sines + 1) / (2 * _REACH))
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Sums:
     @classmethod
     def empty(cls, basis: SmoothBasis, onsets: Onsets) -> Sums:
         """Of no points."""
-        p, g = N_SINES + 2, len(onsets.tc)
+        p, g = basis.n_sines + 2, len(onsets.tc)
         return cls(basis, onsets, np.zeros((p, p)), np.zeros(p), np.zeros((g, p)), np.zeros(g), np.zeros(g))
 
     def add(self, x: Float64Array, y: Float64Array, sigma: Float64Array) -> None:

@@ -1,5 +1,6 @@
 """Synthetic series with known truth: a forward model of intensity against temperature and Q."""
 
+from xtec.simulation.broken import broken_operations
 from xtec.simulation.grid import Grid
 from xtec.simulation.model import LABEL_FRACTION, SimulatedSeries
 from xtec.simulation.overrides import Overrides
@@ -20,5 +21,6 @@ __all__ = [
     "SeriesSpec",
     "SimulatedSeries",
     "Transition",
+    "broken_operations",
     "make_specs",
 ]

@@ -63,9 +63,11 @@ class PeakLattice:
         x, y, z = self.sample.cartesian(*np.moveaxis(self.hkl, -1, 0))
         return np.asarray(self.sample.reciprocal_lengths[0] * np.sqrt(x**2 + y**2 + z**2))
 
-    def uniform(self, seed: int, stream: int) -> Float64Array:
-        """Numbers in [0, 1), the same for equivalent peaks, shape (nL, nK, nH)."""
-        return reflection_uniform(self.hkl, seed=seed, stream=stream, lattice=self.sample.lattice)
+    def uniform(self, seed: int, stream: int, unique: int | None = None) -> Float64Array:
+        """Numbers in [0, 1), the same for equivalent peaks, of 4/mmm if `unique`; shape (nL, nK, nH)."""
+        return reflection_uniform(
+            self.hkl, seed=seed, stream=stream, lattice=self.sample.lattice, unique=unique
+        )
 
     def mask(self, rule: str) -> Float64Array:
         """1 where a reflection rule lets the lattice point through, shape (nL, nK, nH)."""
@@ -142,8 +144,14 @@ class OrderPeaks:
     def heights(self) -> Float64Array:
         """Peak heights at T = 0, shape (nL, nK, nH)."""
         stream = _TRANSITION_STREAM + self.spec.transitions.index(self.transition)
-        draw = self.lattice.uniform(self.spec.seed, stream)
-        return log_uniform(draw, self.transition.heights) * self.lattice.mask(self.transition.rule)
+        mask = self.lattice.mask(self.transition.rule)
+        if self.transition.domains is None:
+            return log_uniform(self.lattice.uniform(self.spec.seed, stream), self.transition.heights) * mask
+        total = np.zeros(mask.shape)
+        for unique, volume in enumerate(self.transition.domains):
+            draw = self.lattice.uniform(self.spec.seed, stream, unique)
+            total += volume / sum(self.transition.domains) * log_uniform(draw, self.transition.heights)
+        return total * mask
 
     def weights(self, point: ScanPoint) -> Float64Array:
         """Weights (J, nL, nK, nH) of the basis at a point of the scan."""

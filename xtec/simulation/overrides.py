@@ -58,6 +58,8 @@ class Overrides:
         Heights at T = 0 of the peaks of all transitions.
     critical : float, optional
         Strength of critical scattering, 0 for none.
+    domains : tuple of three floats, optional
+        Volumes of tetragonal domains along a, b and c below all transitions of a cubic crystal.
     """
 
     region: Region | None = None
@@ -80,6 +82,7 @@ class Overrides:
     cycle: float | None = None
     heights: tuple[float, float] | None = None
     critical: float | None = None
+    domains: tuple[float, float, float] | None = None
 
 
 def override(spec: SeriesSpec, overrides: Overrides) -> SeriesSpec:
@@ -140,7 +143,7 @@ def _override_grid(grid: Grid, overrides: Overrides) -> Grid:
 def _override_transitions(spec: SeriesSpec, overrides: Overrides) -> tuple[Transition, ...]:
     transitions = spec.transitions
     if overrides.no_transition:
-        if set_too := ", ".join(_given(overrides, "q", "tc", "beta", "kind", "width", "heights")):
+        if set_too := ", ".join(_given(overrides, "q", "tc", "beta", "kind", "width", "heights", "domains")):
             raise ConfigError(f"{set_too}: there is no transition to have it")
         return ()
     if overrides.q is not None and any(transition.rule != "all" for transition in transitions):
@@ -149,7 +152,7 @@ def _override_transitions(spec: SeriesSpec, overrides: Overrides) -> tuple[Trans
         raise ConfigError("Tc of the phase diagram follows from the composition and cannot be set")
     if overrides.beta is not None and overrides.kind == "first-order":
         raise ConfigError("beta cannot be set for a first-order transition: it has none")
-    common = _given(overrides, "kind", "width", "heights")
+    common = _given(overrides, "kind", "width", "heights", "domains")
     if overrides.q is not None:
         common["star"] = star(overrides.q, spec.sample.lattice)
     if overrides.cycle is not None:

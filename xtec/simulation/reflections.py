@@ -100,12 +100,17 @@ def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return state ^ (state >> np.uint64(31))
 
 
-def _orbit_key(q: Float64Array, lattice: LatticeSystem) -> NDArray[np.uint64]:
+def _orbit_key(q: Float64Array, lattice: LatticeSystem, unique: int | None = None) -> NDArray[np.uint64]:
     """Integers (..., n) that are the same for reflections which the Laue group makes equivalent.
 
     For m-3m, the sizes of h, k, l in rising order. For 6/mmm those of h, k and i = -(h + k), then of l:
-    the three sum to zero, so their sizes fix their signs but for a common one.
+    the three sum to zero, so their sizes fix their signs but for a common one. For 4/mmm with one axis
+    `unique`, the sizes of the two other indices in rising order, then its own.
     """
+    if unique is not None:
+        key = np.asarray(np.rint(np.abs(np.roll(q, 2 - unique, axis=-1)) * _KEY_STEPS), dtype=np.uint64)
+        key[..., :2].sort(axis=-1)
+        return key
     if lattice == "hexagonal":
         h, k, along_c = np.moveaxis(q, -1, 0)
         q = np.stack([h, k, h + k, along_c], axis=-1)
@@ -115,7 +120,12 @@ def _orbit_key(q: Float64Array, lattice: LatticeSystem) -> NDArray[np.uint64]:
 
 
 def reflection_uniform(
-    q: Float64Array, *, seed: int, stream: int, lattice: LatticeSystem = "cubic"
+    q: Float64Array,
+    *,
+    seed: int,
+    stream: int,
+    lattice: LatticeSystem = "cubic",
+    unique: int | None = None,
 ) -> Float64Array:
     """A number in [0, 1) for every reflection, the same for all that the Laue group makes equivalent.
 
@@ -130,12 +140,14 @@ def reflection_uniform(
         Other values give other numbers.
     lattice : str
         ``cubic`` (m-3m) or ``hexagonal`` (6/mmm).
+    unique : int, optional
+        0, 1 or 2: the Laue group is 4/mmm with its 4-fold axis along a, b or c.
 
     Returns
     -------
     array, shape (...)
     """
-    key = _orbit_key(q, lattice)
+    key = _orbit_key(q, lattice, unique)
     state = _mix(np.full(key.shape[:-1], seed, dtype=np.uint64))
     state = _mix(state ^ np.uint64(stream))
     for column in range(key.shape[-1]):

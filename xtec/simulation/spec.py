@@ -45,12 +45,15 @@ class Transition:
         Standard deviation in K of a Gaussian distribution of Tc over the sample.
     hysteresis : float
         How many K higher Tc is on the way back of a cycle.
+    domains : tuple of three floats, optional
+        Volumes of tetragonal domains with their 4-fold axis along a, b and c, up to a common factor: each
+        has strengths of its own symmetry, 4/mmm. Equal ones look cubic. Without, strengths are cubic.
 
     Raises
     ------
     ConfigError
-        If Tc, beta or a height is not positive, the kind is unknown, the hysteresis is negative, or the
-        distribution of Tc is so wide that it reaches 0 K.
+        If Tc, beta or a height is not positive, the kind is unknown, the hysteresis is negative, the
+        distribution of Tc is so wide that it reaches 0 K, or the domains are not three volumes.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Transition:
     kind: TransitionKind = "second-order"
     width: float = 0.0
     hysteresis: float = 0.0
+    domains: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         known = get_args(TransitionKind)
@@ -78,6 +82,9 @@ class Transition:
             raise ConfigError(f"width must be at least 0 and below Tc/{SMEARING_CUT:g}, got {self.width:g}")
         if not 0 <= self.hysteresis < np.inf:
             raise ConfigError(f"hysteresis cannot be negative, got {self.hysteresis:g}")
+        volumes = (1.0, 1.0, 1.0) if self.domains is None else self.domains
+        if len(volumes) != 3 or min(volumes) < 0 or not 0 < sum(volumes) < np.inf:
+            raise ConfigError(f"domains: three volumes are needed, not all zero, got {volumes}")
 
     def tc_on(self, point: ScanPoint) -> float:
         """Transition temperature in K that holds at a point of the scan."""
@@ -196,7 +203,7 @@ class SeriesSpec:
     Raises
     ------
     ConfigError
-        If the seed or the run is negative.
+        If the seed or the run is negative, or a crystal that is not cubic has tetragonal domains.
     """
 
     grid: Grid
@@ -210,3 +217,5 @@ class SeriesSpec:
     def __post_init__(self) -> None:
         if min(self.seed, self.run) < 0:
             raise ConfigError(f"seed and run cannot be negative, got {self.seed} and {self.run}")
+        if self.sample.lattice != "cubic" and any(each.domains is not None for each in self.transitions):
+            raise ConfigError("tetragonal domains are those of a cubic crystal")
