@@ -7,7 +7,9 @@ from the plan it came from: that costs time, not the result.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -223,7 +225,7 @@ def local_processes(
     if isinstance(device, Cuda):
         return _gpu_processes(n, memory_bytes, scratch, device)
     n = n or n_cores()
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}), _own_environment():
         cluster = LocalCluster(
             n_workers=n,
             threads_per_worker=1,
@@ -246,16 +248,29 @@ def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda
             hint="pip install dask-cuda, or --scheduler threads for one GPU",
         ) from error
     n = min(n or n_cuda_devices(), n_cuda_devices())
-    cluster = LocalCUDACluster(
-        n_workers=n,
-        memory_limit=memory_bytes // n,
-        dashboard_address="localhost:0",
-        local_directory=str(scratch),
-        silence_logs=logging.ERROR,
-    )
+    with _own_environment():
+        cluster = LocalCUDACluster(
+            n_workers=n,
+            memory_limit=memory_bytes // n,
+            dashboard_address="localhost:0",
+            local_directory=str(scratch),
+            silence_logs=logging.ERROR,
+        )
     client = Client(cluster, set_as_default=False)
     client.run(open_cuda)
     return DaskWorkers(client, device)
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Dask leaves what its workers are started with in this process's environment, for all its children."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def connect_to(scheduler: str, n: int | None, device: Device | None = None) -> DaskWorkers:

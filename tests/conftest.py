@@ -24,6 +24,8 @@ settings.load_profile("compiled")
 
 LOGGERS = ("xtec", "xtec_pipelines")
 
+_ENVIRONMENT = dict(os.environ)
+
 _WRAPPER = """
 import sys
 import numpy as np
@@ -33,6 +35,15 @@ outputs = {}
 exec(compile(open(sys.argv[3], encoding="utf-8").read(), sys.argv[3], "exec"))
 np.savez(sys.argv[2], **outputs)
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_environment() -> Iterator[None]:
+    """Dask leaves behind what its workers were started with, and programs would inherit it."""
+    yield
+    for name in os.environ.keys() - _ENVIRONMENT.keys() - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    os.environ.update(_ENVIRONMENT)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -103,6 +104,17 @@ def test_own_processes_from_the_command_line(
         assert done.code == 0, done.stderr
     for one, other in zip(labels(tmp_path / "threads"), labels(tmp_path / "processes"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_what_workers_start_with_stays_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with local_processes(1, 2**30, tmp_path) as workers:
+        there = workers.client.run(lambda: dict(os.environ))
+        assert not {"OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_"} & os.environ.keys()
+    for environment in there.values():
+        assert environment["OMP_NUM_THREADS"] == "1"
+        assert environment["MALLOC_TRIM_THRESHOLD_"] == str(2**26)
 
 
 KILL = """
