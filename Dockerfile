@@ -6,6 +6,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY xtec xtec
 COPY cli cli
 COPY pipelines pipelines
+COPY nexpy_plugin nexpy_plugin
 COPY sample_data sample_data
 RUN pip wheel --no-cache-dir --wheel-dir /wheels .
 

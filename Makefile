@@ -5,17 +5,19 @@ PYTHON ?= python3
 VENV ?= .venv
 REFERENCE ?= .venv-reference
 TORCH ?= torch==2.13.0
+QT ?= PySide6-Essentials
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml $(shell find xtec cli pipelines sample_data -name '*.py' -o -name '*.nxs' -o -name 'README.md')
+SOURCES := pyproject.toml $(shell find xtec cli pipelines nexpy_plugin sample_data -type f -not -name "*.pyc")
 PIP := -m pip --disable-pip-version-check --quiet
 
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint format wheel-check gpu-check clean help
+.PHONY: demo test test-all lint docs format wheel-check gpu-check clean help
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
 	@echo "  make lint    style, types and layers; make wheel-check: the demo from a wheel, elsewhere"
+	@echo "  make docs    the documentation as a site, in build/site"
 	@echo "  make gpu-check   the Dockerfile's CUDA target without Docker: what a machine without a GPU is told"
 
 demo: $(VENV)/.installed
@@ -32,6 +34,10 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Warnings are errors.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
@@ -70,11 +76,15 @@ $(VENV)/.installed: $(VENV)/.dependencies $(SOURCES)
 # PyTorch by itself first: left to the extra, pip takes the newest, which may bring gigabytes for a GPU.
 $(VENV)/.test: $(VENV)/.installed
 	$(BIN)/python $(PIP) install $(TORCH)
-	$(BIN)/python $(PIP) install "$(CURDIR)[test,learned]"
+	$(BIN)/python $(PIP) install "$(CURDIR)[test,learned,nexpy]" $(QT)
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python $(PIP) install "$(CURDIR)[lint]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python $(PIP) install "$(CURDIR)[docs]"
 	touch $@
 
 $(REFERENCE)/.installed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import TypeGuard
 
 from xtec.core.errors import (
     BackendUnavailableError,
@@ -31,18 +32,28 @@ def exit_code(error: BaseException) -> int:
     """Exit code of an error."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
+    if _is_of_the_system(error):
+        return UNUSABLE_INPUT
     return next((code for kind, code in _CODES if isinstance(error, kind)), BUG)
 
 
-def report(error: BaseException, *, verbose: bool) -> int:
-    """Say on stderr what went wrong; returns the exit code."""
+def _is_of_the_system(error: BaseException) -> TypeGuard[OSError]:
+    """Whether the system has refused a file: its name is too long, its folder may not be entered, ..."""
+    return isinstance(error, OSError) and not isinstance(error, XtecError) and error.filename is not None
+
+
+def report(error: BaseException, *, verbose: bool, go_on: str = "") -> int:
+    """Say on stderr what went wrong, and after an interruption how to go on; returns the exit code."""
     code = exit_code(error)
     if code == INTERRUPTED:
-        sys.stderr.write("interrupted; nothing was left half-written\n")
+        end = f"go on with:\n  {go_on}" if go_on else "nothing was left half-written"
+        sys.stderr.write(f"interrupted; {end}\n")
         return code
     if verbose:
         traceback.print_exception(error, file=sys.stderr)
-    if code == BUG:
+    if _is_of_the_system(error):
+        sys.stderr.write(f"error: {error.strerror}\n  in:  {error.filename}\n")
+    elif code == BUG:
         sys.stderr.write(f"error: this is a bug in xtec: {type(error).__name__}: {error}\n")
         sys.stderr.write("  try: again with -v, and report what it prints\n")
     else:

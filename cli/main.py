@@ -9,21 +9,28 @@ import sys
 
 import rich_click as click
 
+from xtec_cli.commands.check import check
 from xtec_cli.commands.cluster import cluster
+from xtec_cli.commands.completion import completion
 from xtec_cli.commands.demo import demo
+from xtec_cli.commands.doctor import doctor
 from xtec_cli.commands.inspect import inspect
 from xtec_cli.commands.order_parameter import order_parameter
 from xtec_cli.commands.phase_diagram import phase_diagram
 from xtec_cli.commands.plugins import plugins
+from xtec_cli.commands.recipe import recipe
+from xtec_cli.commands.report import report
 from xtec_cli.commands.run import run
 from xtec_cli.commands.select import select
 from xtec_cli.commands.simulate import simulate
+from xtec_cli.commands.stack import stack
 from xtec_cli.commands.unit_cell import unit_cell
 from xtec_cli.commands.watch import watch
+from xtec_cli.groups import HELP, Commands
 from xtec_cli.settings import Settings, global_options
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "rich_help_config": HELP})
 @global_options
 @click.version_option(package_name="xtec-pipeline", prog_name="xtec")
 def xtec() -> None:
@@ -34,8 +41,8 @@ def xtec() -> None:
 
 
 for command in (
-    *(demo, inspect, cluster, select, order_parameter, unit_cell, phase_diagram),
-    *(watch, simulate, run, plugins),
+    *(demo, inspect, cluster, select, order_parameter, unit_cell, phase_diagram, report),
+    *(stack, watch, simulate, run, check, recipe, plugins, doctor, completion),
 ):
     xtec.add_command(command)
 
@@ -47,7 +54,7 @@ def _interrupt(*_: object) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors become exit codes."""
-    settings = Settings()
+    settings = Settings(arguments=tuple(sys.argv[1:] if arguments is None else arguments))
     signal.signal(signal.SIGTERM, _interrupt)
     atexit.register(gc.freeze)  # the system takes memory back faster than a last collection
     try:
@@ -60,9 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
     except click.Abort:
         from xtec_cli.errors import report
 
-        code = report(KeyboardInterrupt(), verbose=False)
+        code = report(KeyboardInterrupt(), verbose=False, go_on=settings.go_on)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the one place where errors end
         from xtec_cli.errors import report
 
-        code = report(error, verbose=settings.verbose > 0)
+        code = report(error, verbose=settings.verbose > 0, go_on=settings.go_on)
     sys.exit(code if isinstance(code, int) else 0)

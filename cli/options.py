@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import rich_click as click
 
 from xtec.core.types import Backend, CovarianceType, Mode, Rescale, SmoothKernel, Updates
+from xtec_cli.completing import complete_files, complete_folders, complete_names, complete_plugins
+from xtec_cli.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _apply(command: Command, decorators: tuple[Callable[[Any], Any], ...]) -> Command:
+def _apply(command: Command, section: str, decorators: tuple[Callable[[Any], Any], ...]) -> Command:
+    """Add options that the help shows together, under the name of their section."""
     for decorator in reversed(decorators):
         command = decorator(command)
+    for parameter in command.__click_params__[-len(decorators) :]:  # type: ignore[attr-defined]
+        if not isinstance(parameter, click.Argument):
+            parameter.panel = section
     return command
+
+
+def own_options(
+    section: str, *decorators: Callable[[Any], Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options of one command, in a section of its help."""
+    return lambda command: _apply(command, section, decorators)
 
 
 def input_options(command: Command, *, inputs_required: bool = True) -> Command:
     """INPUT and what part of it to take."""
     return _apply(
         command,
+        "Input",
         (
-            click.argument("inputs", nargs=-1, required=inputs_required, metavar="INPUT..."),
+            click.argument(
+                "inputs",
+                nargs=-1,
+                required=inputs_required,
+                metavar="INPUT...",
+                shell_complete=complete_files,
+            ),
             click.option("--region", metavar="H=A:B,K=A:B,L=A:B", help="Part of reciprocal space, in r.l.u."),
             click.option("--temperatures", metavar="LOW:HIGH", help="Interval of the scan variable."),
             click.option("--entry", metavar="PATH", help="NXentry or NXdata to read."),
@@ -31,12 +52,18 @@ def input_options(command: Command, *, inputs_required: bool = True) -> Command:
                 "--group",
                 metavar="NAME",
                 help="NXRefine group: transform, masked_transform, symm_transform, symm_masked_transform.",
+                shell_complete=complete_names(
+                    *("transform", "masked_transform", "symm_transform", "symm_masked_transform")
+                ),
             ),
             click.option(
                 "--scan", metavar="NAME", help="Scan variable, where it is not the temperature found."
             ),
             click.option(
-                "--reader", metavar="NAME", help="Plugin that opens INPUT [NeXus, or whichever can]."
+                "--reader",
+                metavar="NAME",
+                help="Plugin that opens INPUT [NeXus, or whichever can].",
+                shell_complete=complete_plugins("readers"),
             ),
             click.option("--skip-bad", is_flag=True, help="Drop temperatures that cannot be used."),
             click.option(
@@ -68,11 +95,13 @@ def second_pass_options(command: Command) -> Command:
     """Clusters of an earlier run that are clustered again."""
     return _apply(
         command,
+        "Second pass",
         (
             click.option(
                 "--from",
                 "from_run",
                 metavar="RUN",
+                shell_complete=complete_folders,
                 help="Cluster some clusters of this run again; INPUT may be left out.",
             ),
             click.option("--keep", metavar="2,3", help="Its clusters that are kept."),
@@ -90,6 +119,7 @@ def cluster_options(command: Command) -> Command:
     """Which trajectories are clustered, and into how many clusters."""
     return _apply(
         command,
+        "Trajectories and clusters",
         (
             click.option(
                 "--mode",
@@ -123,6 +153,7 @@ def cluster_options(command: Command) -> Command:
             click.option(
                 "--threshold",
                 metavar="kl|significance|kl+significance|simple|none|NUMBER",
+                shell_complete=complete_names("kl", "significance", "kl+significance", "simple", "none"),
                 default="kl+significance",
                 show_default=True,
                 help="Voxels to keep: above background, varying significantly, or a cutoff in ln intensity.",
@@ -144,18 +175,29 @@ def plugin_options(command: Command) -> Command:
     """What is put in place of the built-in, each NAME[:key=value,...]; see `xtec plugins`."""
     return _apply(
         command,
+        "Plugins",
         (
-            click.option("--features", metavar="NAME", help="Cluster what this makes of trajectories."),
-            click.option("--clusterer", metavar="NAME", help="Clusters in place of the mixture."),
-            click.option("--selector", metavar="NAME", help="Chooses the number of clusters from -k A:B."),
-            click.option("--novelty", metavar="NAME", help="Tells what is unlike a reference."),
+            *(
+                click.option(f"--{name}", metavar="NAME", help=text, shell_complete=complete_plugins(slot))
+                for name, slot, text in (
+                    ("features", "features", "Cluster what this makes of trajectories."),
+                    ("clusterer", "clusterers", "Clusters in place of the mixture."),
+                    ("selector", "selectors", "Chooses the number of clusters from -k A:B."),
+                    ("novelty", "novelty", "Tells what is unlike a reference."),
+                )
+            ),
             click.option(
                 "--reference",
                 metavar="INPUT",
                 help="Series or run for reference [the series itself].",
+                shell_complete=complete_files,
             ),
             click.option(
-                "--writer", metavar="NAME", multiple=True, help="Writes more files; may be given again."
+                "--writer",
+                metavar="NAME",
+                multiple=True,
+                help="Writes more files; may be given again.",
+                shell_complete=complete_plugins("writers"),
             ),
         ),
     )
@@ -165,6 +207,7 @@ def mixture_options(command: Command) -> Command:
     """How the mixture is fitted."""
     return _apply(
         command,
+        "Mixture",
         (
             click.option(
                 "--smooth-kernel",
@@ -212,10 +255,12 @@ def work_options(command: Command) -> Command:
     """Who does the work, and what becomes of it when interrupted."""
     return _apply(
         command,
+        "Work",
         (
             click.option(
                 "--scheduler",
                 metavar="threads|processes|ADDRESS|FILE.json",
+                shell_complete=complete_names("threads", "processes"),
                 default="threads",
                 show_default=True,
                 help="Threads or processes here, or a running Dask cluster.",
@@ -248,9 +293,50 @@ def output_options(command: Command) -> Command:
     """Where the run goes."""
     return _apply(
         command,
+        "Output",
         (
-            click.option("-o", "--output", required=True, metavar="RUN", help="Folder for the results."),
+            click.option(
+                "-o",
+                "--output",
+                required=True,
+                metavar="RUN",
+                help="Folder for the results.",
+                shell_complete=complete_folders,
+            ),
             click.option("--figures/--no-figures", default=True, help="Draw figures [yes]."),
             click.option("--force", is_flag=True, help="Write into a folder that is not empty."),
         ),
     )
+
+
+def dry_run_option(command: Command) -> Command:
+    """Add --dry-run; the command looks at it itself."""
+    return _apply(
+        command,
+        "Output",
+        (
+            click.option(
+                "--dry-run",
+                is_flag=True,
+                help="Check everything and show the plan; read no voxel, write nothing.",
+            ),
+        ),
+    )
+
+
+def report_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --report to a command that leaves or changes a run: its page is written afterwards.
+
+    It stands next to the command's own function, which does not see it.
+    """
+
+    @click.option("--report", is_flag=True, help="Write report.html as well.", panel="Output")
+    @wraps(command)
+    def and_report(settings: Settings, *, report: bool, **values: Any) -> None:
+        command(settings, **values)
+        if report and not values.get("dry_run"):
+            from xtec_cli.commands.report import write_after
+
+            write_after(settings, values.get("output") or values["run"])
+
+    return and_report

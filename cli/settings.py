@@ -17,12 +17,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass
 class Settings:
-    """Global options, wherever on the line they were given."""
+    """Global options, wherever on the line they were given, and the line itself.
+
+    `go_on` is the command that goes on with a run that was interrupted, once one was.
+    """
 
     quiet: bool = False
     verbose: int = 0
     json: bool = False
     log_file: Path | None = None
+    arguments: tuple[str, ...] = ()
+    go_on: str = ""
 
     def start_logging(self) -> None:
         """Send log lines to stderr (from the level asked for) and to the log file.

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from xtec_cli.layout import make_console, make_table, show_line, show_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from xtec.core.results import ClusterRun, ClusterSummary
     from xtec_pipelines.inspect import Inspection
     from xtec_pipelines.plan import RunPlan
+    from xtec_pipelines.rehearsal import Rehearsal
+    from xtec_pipelines.stack import Stacking
 
 
 def show_json(values: dict[str, Any]) -> None:
@@ -23,12 +27,10 @@ def show_json(values: dict[str, Any]) -> None:
 
 def show_run(run: ClusterRun, folder: Path, seconds: dict[str, float]) -> None:
     """The table of a clustering run; `seconds` by stage."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = make_console()
     for head, text in _headlines(run):
         _line(console, head, text)
-    console.print(_cluster_table(run))
+    show_table(console, _cluster_table(run))
     figures = len(list((folder / "figures").glob("*.png")))
     slow = ", ".join(f"{name} {time:.1f}" for name, time in seconds.items() if time >= 0.05)
     written = f"results.nxs, summary.json, {figures} figures   in {sum(seconds.values()):.1f} s ({slow})"
@@ -40,22 +42,17 @@ def show_next(run: ClusterRun, folder: str) -> None:
     commands = [f"xtec order-parameter {folder}"]
     if any(one.order_parameter and "Bragg" in one.reading for one in run.clusters):
         commands.append(f"xtec unit-cell {folder}")
-    click.echo(f"next: {'  ·  '.join(commands)}")
+    show_line(make_console(), f"next: {'  ·  '.join(commands)}", width=0)
 
 
 def show_selection(run: ClusterRun) -> None:
     """The sweep over numbers of clusters, and what is recommended."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     selection = run.selection
     if selection is None:
         return
-    console = Console(highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("K", "BIC", "ICL", "silhouette", "stability", "fidelity", "gain"):
-        table.add_column(name, justify="right")
+    console = make_console()
+    names = ("K", "BIC", "ICL", "silhouette", "stability", "fidelity", "gain")
+    table = make_table(*((name, True) for name in names))
     columns = [selection.bic, selection.icl, selection.silhouette, selection.stability]
     columns += [selection.fidelity, selection.gain]
     for row, number in enumerate(selection.n_clusters):
@@ -63,7 +60,7 @@ def show_selection(run: ClusterRun) -> None:
         cells = [f"{column[row]:,.0f}" for column in columns[:2]]
         cells += [f"{column[row]:.2f}" if column[row] == column[row] else "" for column in columns[2:]]
         table.add_row(f"{number}{mark}", *cells)
-    console.print(table)
+    show_table(console, table)
     _line(console, "recommended", selection.reason)
     _line(console, "would change", selection.sensitivity)
 
@@ -133,7 +130,7 @@ def _novelty(run: ClusterRun) -> list[tuple[str, str]]:
 
 
 def _line(console: Any, head: str, text: str) -> None:
-    console.print(f"{head:<15} {text}", soft_wrap=True, markup=False)
+    show_line(console, text, head=head)
 
 
 def _there(run: ClusterRun) -> list[ClusterSummary]:
@@ -142,16 +139,10 @@ def _there(run: ClusterRun) -> list[ClusterSummary]:
 
 
 def _cluster_table(run: ClusterRun) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("voxels", justify="right")
-    table.add_column("peaks", justify="right")
-    table.add_column("share", justify="right")
-    table.add_column(f"with {run.curves.scan.name}")
-    table.add_column("reads as")
+    table = make_table(
+        *(("#", True), ("voxels", True), ("peaks", True), ("share", True)),
+        *((f"with {run.curves.scan.name}", False), ("reads as", False)),
+    )
     for cluster in _there(run):
         table.add_row(
             str(cluster.number),
@@ -164,13 +155,38 @@ def _cluster_table(run: ClusterRun) -> Table:
     return table
 
 
-def show_inspection(inspection: Inspection) -> None:
-    """What is in a series."""
-    from rich.console import Console
+def show_rehearsal(found: Rehearsal) -> None:
+    """Who would do the work, and where the results would go."""
+    console = make_console()
+    config, device = found.config, found.device
+    _line(console, f"backend {device.device.name}", device.reason)
+    _line(console, "clusters", f"{config.clusters}, mode {config.mode}, threshold {config.threshold}")
+    _line(console, "would write", f"{config.output}: {', '.join(found.files)}")
 
+
+def show_stacking(done: Stacking, seconds: dict[str, float]) -> None:
+    """The file that was written, and what it depends on."""
     from xtec.core.memory import format_bytes
 
-    console = Console(highlight=False)
+    console = make_console()
+    series = done.series
+    shape = " x ".join(map(str, (series.n_temperatures, *series.shape)))
+    _line(console, str(done.path), f"{shape} {series.dtype}   {format_bytes(done.nbytes)}")
+    for bad in series.dropped:
+        _line(console, "note", f"{bad.file} left out: {bad.reason}")
+    if done.virtual:
+        where = f"{format_bytes(series.nbytes)} in {len(series.rows)} files"
+        _line(console, "virtual", f"{where}, each tried; it needs them where they are")
+    else:
+        _line(console, "copy", f"of {format_bytes(series.nbytes)} in {sum(seconds.values()):.1f} s")
+    _line(console, "next", f"xtec cluster {done.path} -o RUN")
+
+
+def show_inspection(inspection: Inspection) -> None:
+    """What is in a series."""
+    from xtec.core.memory import format_bytes
+
+    console = make_console()
     series, plan = inspection.series, inspection.plan
     signal = series.source.refs[0]
     files = f"{len(series.inputs)} files, first " if len(series.inputs) > 1 else ""

@@ -4,54 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xtec_cli.layout import make_console, make_table, show_line, show_table
+
 if TYPE_CHECKING:
     from xtec.core.order import OrderFindings, OrderParameter, WaveVector
     from xtec.core.reflections import BrokenSymmetry, UnitCellFindings
     from xtec_pipelines.phase_diagram import DiagramFindings
 
 
-_WIDE = 120
-"""Columns of a table that goes to a file."""
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
-
-
-def _table(*columns: tuple[str, bool]) -> Any:
-    """A plain table; columns by title and whether they hold numbers."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title, number in columns:
-        table.add_column(title, justify="right" if number else "left")
-    return table
-
-
 def _finished(console: Any, folder: str, files: str, seconds: dict[str, float]) -> None:
-    console.print(f"{folder}: {files}   in {sum(seconds.values()):.1f} s", soft_wrap=True, markup=False)
+    show_line(console, f"{folder}: {files}   in {sum(seconds.values()):.1f} s", width=0)
 
 
 def show_order(findings: OrderFindings, folder: str, seconds: dict[str, float]) -> None:
     """Order parameters, wave vectors, and why the other clusters are none."""
-    console = _console()
+    console = make_console()
     if findings.order_parameters:
-        console.print(_order_table(findings))
+        show_table(console, _order_table(findings))
     else:
-        console.print("no cluster behaves like an order parameter")
+        show_line(console, "no cluster behaves like an order parameter", width=0)
     for number, one in enumerate(findings.order_parameters if findings.method else (), start=1):
-        console.print(f"{findings.method['name']} {number}: {one.reason}", soft_wrap=True, markup=False)
+        show_line(console, f"{findings.method['name']} {number}: {one.reason}", width=0)
     if findings.wave_vectors:
-        console.print(_vector_table(findings))
-        console.print(f"symmetry  {findings.symmetry}", markup=False)
+        show_table(console, _vector_table(findings))
+        show_line(console, f"symmetry  {findings.symmetry}", width=0)
     for one in findings.others:
         numbers = ", ".join(map(str, one.clusters))
         branch = f", {one.branch}" if one.branch else ""
-        console.print(f"cluster {numbers}{branch}: none, {one.reason}", soft_wrap=True, markup=False)
+        show_line(console, f"cluster {numbers}{branch}: none, {one.reason}", width=0)
     files = "order_parameter.nxs, order_parameter.csv, wave_vectors.csv, peaks.csv"
     _finished(console, folder, files, seconds)
 
@@ -61,7 +41,7 @@ def _order_table(findings: OrderFindings) -> Any:
 
     units = findings.order_parameters[0].scan.units
     branches = any(one.branch for one in findings.order_parameters)
-    table = _table(
+    table = make_table(
         ("#", True),
         ("clusters", False),
         *([("branch", False)] if branches else []),
@@ -94,7 +74,7 @@ def _tail(one: OrderParameter) -> str:
 
 
 def _vector_table(findings: OrderFindings) -> Any:
-    table = _table(
+    table = make_table(
         ("q", False),
         ("H K L (r.l.u.)", False),
         ("arms", True),
@@ -121,15 +101,15 @@ def _decimals(vector: WaveVector) -> str:
 
 def show_unit_cell(findings: UnitCellFindings, folder: str, seconds: dict[str, float]) -> None:
     """Reflection classes against groups, and the rules that tell them apart."""
-    console = _console()
+    console = make_console()
     name, table = max(findings.tables.items(), key=lambda item: item[1].information)
-    shown = _table(("reflections", False), *((group.text, True) for group in findings.groups))
+    shown = make_table(("reflections", False), *((group.text, True) for group in findings.groups))
     for label, counts in zip(table.classes, table.counts, strict=True):
         shown.add_row(label, *(f"{count:,}" if count else "" for count in counts))
-    console.print(shown)
+    show_table(console, shown)
     strength = f"{table.information:.2f} bits about the cluster, p = {table.p_value:.1g}"
-    console.print(f"classes by {name}: {strength}", markup=False)
-    console.print(_rule_table(findings))
+    show_line(console, f"classes by {name}: {strength}", width=0)
+    show_table(console, _rule_table(findings))
     if findings.space_group:
         ordering = {group.number for group in findings.groups if group.tc is not None}
         n, n_order = (
@@ -137,13 +117,15 @@ def show_unit_cell(findings: UnitCellFindings, folder: str, seconds: dict[str, f
             sum(int(label) in ordering for label in findings.forbidden.label),
         )
         there = f"{n} reflections forbidden in {findings.space_group} are there, {n_order} of them set in"
-        console.print(there, markup=False)
+        show_line(console, there, width=0)
     for vector in findings.superlattice:
-        console.print(f"superlattice as well: q = {vector.text}, {vector.peaks} peaks", markup=False)
+        show_line(console, f"superlattice as well: q = {vector.text}, {vector.peaks} peaks", width=0)
     if findings.broken_symmetry is not None:
         _show_broken(console, findings.broken_symmetry)
     if not findings.halos:
-        console.print("halos: xtec cluster --mode d gives voxels around the peaks labels of their own")
+        show_line(
+            console, "halos: xtec cluster --mode d gives voxels around the peaks labels of their own", width=0
+        )
     files = "unit_cell.nxs, selection_rules.csv, reflection_classes.csv, reflections.csv"
     if findings.broken_symmetry is not None:
         files += ", broken_symmetry.csv"
@@ -154,7 +136,7 @@ def _show_broken(console: Any, found: BrokenSymmetry) -> None:
     """Operations that are broken somewhere, the subgroups, and what cannot be seen."""
     coldest = int(found.scan.values.argmin())
     units = f" {found.scan.units}" if found.scan.units else ""
-    table = _table(
+    table = make_table(
         ("broken operation", False),
         ("up to", True),
         ("weight", True),
@@ -181,20 +163,20 @@ def _show_broken(console: Any, found: BrokenSymmetry) -> None:
             ),
         )
     if found.broken.any():
-        console.print(table)
+        show_table(console, table)
     else:
-        console.print(f"no operation of {found.group} is seen to be broken", markup=False)
+        show_line(console, f"no operation of {found.group} is seen to be broken", width=0)
     for below, above, after, before in found.changes:
         line = f"between {above:g} and {below:g}{units}: {before} -> {after}"
-        console.print(line, soft_wrap=True, markup=False)
+        show_line(console, line, width=0)
     for line in found.unseen:
-        console.print(f"not seen: {line}", soft_wrap=True, markup=False)
+        show_line(console, f"not seen: {line}", width=0)
 
 
 def _rule_table(findings: UnitCellFindings) -> Any:
     from xtec.core.wording import plain
 
-    table = _table(
+    table = make_table(
         ("clusters", False),
         ("Tc", False),
         ("rule", False),
@@ -224,10 +206,10 @@ def show_diagram(findings: DiagramFindings, folder: str, seconds: dict[str, floa
     """Transitions of all samples, and the boundaries through them."""
     from xtec.core.wording import plain
 
-    console = _console()
+    console = make_console()
     diagram = findings.diagram
     unit = f" ({diagram.units})" if diagram.units else ""
-    table = _table(
+    table = make_table(
         ("sample", False),
         (f"{diagram.variable}{unit}", True),
         (f"Tc ({diagram.temperature_units})", False),
@@ -240,7 +222,7 @@ def show_diagram(findings: DiagramFindings, folder: str, seconds: dict[str, floa
         tc = limit if point.tc is None else plain(point.tc)
         kind = point.kind or ("not known" if point.upper_limit is None else "none")
         table.add_row(point.name, f"{point.x:g}", tc, plain(point.beta), kind, point.boundary)
-    console.print(table)
+    show_table(console, table)
     for one in diagram.boundaries:
         parts = [
             f"{name} = {plain(value)}"
@@ -248,9 +230,9 @@ def show_diagram(findings: DiagramFindings, folder: str, seconds: dict[str, floa
             if value
         ]
         law = ", ".join(parts) or "no boundary"
-        console.print(f"{one.name or 'no transition'}: {law}", soft_wrap=True, markup=False)
+        show_line(console, f"{one.name or 'no transition'}: {law}", width=0)
         if one.note:
-            console.print(f"  {one.note}", soft_wrap=True, markup=False)
+            show_line(console, f"  {one.note}", width=0)
     for item, why in (findings.failed or {}).items():
-        console.print(f"left out: {item}, {why}", soft_wrap=True, markup=False)
+        show_line(console, f"left out: {item}, {why}", width=0)
     _finished(console, folder, "phase_diagram.nxs, .csv, .nc, .png, .svg", seconds)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from xtec.core.axes import Region, parse_interval, parse_region
 from xtec.core.errors import ConfigError
@@ -74,6 +74,17 @@ class InputConfig(BaseModel):
     skip_bad: bool = False
     memory_limit: str | None = None
 
+    @field_validator("region", "temperatures", "memory_limit")
+    @classmethod
+    def _readable(cls, value: str | None, about: ValidationInfo) -> str | None:
+        if value and about.field_name == "region":
+            parse_region(value)
+        elif value and about.field_name == "temperatures":
+            parse_interval(value, what="temperatures")
+        elif value:
+            parse_bytes(value)
+        return value
+
     @property
     def bounds(self) -> tuple[Region | None, tuple[float, float] | None]:
         """Region and temperatures as numbers."""
@@ -106,7 +117,7 @@ class ClusterConfig(InputConfig):
     clusters: int | str = 4
     quantity: str = "intensity"
     rescale: Rescale = Rescale.MEAN
-    threshold: str = "kl+significance"
+    threshold: str = Field(default="kl+significance", json_schema_extra={"type": ["string", "number"]})
     fdr: float = Field(default=0.01, gt=0, lt=1)
     negative: Literal["refuse", "drop"] = "refuse"
     min_std: float = Field(default=0.0, ge=0)
@@ -175,6 +186,11 @@ class ClusterConfig(InputConfig):
         self._check_plugins()
         if self.mode is Mode.SMOOTH and self.noise != "none":
             raise ConfigError("smoothed labels and counting noise do not go together", hint="--mode d or s")
+        if self.noise != "none" and self.covariance in (CovarianceType.FULL, CovarianceType.TIED):
+            raise ConfigError(
+                f"noise: {self.noise} cannot be told from {self.covariance} covariances",
+                hint="--covariance diag, or --noise none",
+            )
         if isinstance(self.clusters, int) or self.selector is not None:
             return self
         if self.mode is Mode.SMOOTH or self.noise != "none":
@@ -237,6 +253,18 @@ class ClusterConfig(InputConfig):
         return str(value)
 
 
+class SelectConfig(ClusterConfig):
+    """The same for ``xtec select``, which chooses the number of clusters."""
+
+    clusters: int | str = "auto"
+
+    @model_validator(mode="after")
+    def _several(self) -> SelectConfig:
+        if isinstance(self.clusters, int):
+            raise ConfigError("clusters: a range or auto is needed to choose from", hint='"2:8"')
+        return self
+
+
 def make_config(values: dict[str, Any]) -> ClusterConfig:
     """Build a configuration, turning what is wrong with it into one message.
 
@@ -245,18 +273,17 @@ def make_config(values: dict[str, Any]) -> ClusterConfig:
     ConfigError
         Names every field that is wrong, and how.
     """
-    config = validated(ClusterConfig, _inherited(values))
-    _ = config.bounds, config.memory_bytes
-    if config.noise != "none" and config.covariance in (CovarianceType.FULL, CovarianceType.TIED):
-        raise ConfigError(
-            f"noise: {config.noise} cannot be told from {config.covariance} covariances",
-            hint="--covariance diag, or --noise none",
-        )
-    return config
+    return validated(ClusterConfig, inherited(values))
 
 
-def _inherited(values: dict[str, Any]) -> dict[str, Any]:
-    """Without inputs of its own, a second pass has those of the run it starts from, with the same bounds."""
+def inherited(values: dict[str, Any]) -> dict[str, Any]:
+    """Options; without inputs of its own a second pass has those of the run it starts from, and its bounds.
+
+    Raises
+    ------
+    InputError
+        If there is no such run.
+    """
     if not values.get("from_run") or values.get("inputs"):
         return values
     earlier = load_recipe(Path(values["from_run"]) / "run.toml")

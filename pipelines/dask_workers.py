@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -282,6 +283,8 @@ def connect_to(scheduler: str, n: int | None, device: Device | None = None) -> D
         If it does not answer, has no workers, or they cannot import this package.
     """
     where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
+    if "scheduler_file" in where:
+        _wait_for(Path(scheduler))
     try:
         client = Client(**where, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -303,6 +306,19 @@ def connect_to(scheduler: str, n: int | None, device: Device | None = None) -> D
     if isinstance(device, Cuda):
         _require_gpus(client, scheduler)
     return DaskWorkers(client, device)
+
+
+def _wait_for(file: Path) -> None:
+    """A scheduler that has just been started writes its file soon; Dask would wait for it for ever."""
+    end = time.monotonic() + _PATIENCE
+    while not file.exists():
+        if time.monotonic() > end:
+            raise BackendUnavailableError(
+                "no Dask scheduler has written this file",
+                file=file,
+                hint="dask scheduler --scheduler-file FILE.json, or --scheduler threads",
+            )
+        time.sleep(0.1)
 
 
 def _require_gpus(client: Client, scheduler: str) -> None:

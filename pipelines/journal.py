@@ -24,7 +24,7 @@ from xtec.core.errors import ConfigError, InputError, OutputError
 from xtec.core.parallel import n_cores
 from xtec.core.types import CovarianceType, Float64Array
 from xtec.io import Series
-from xtec.io.atomic import write_text
+from xtec.io.atomic import make_folder, write_text
 from xtec.io.provenance import describe_inputs, program_version
 from xtec.io.run_folder import PROGRESS
 from xtec.io.scratch import load_record, save_record
@@ -113,7 +113,7 @@ class Journal:
         if not config.resume:
             journal.forget()
         for needed in (folder, journal.scratch):
-            _make(needed)
+            make_folder(needed)
         write_text(page, json.dumps(asked, indent=2))
         return journal
 
@@ -225,13 +225,6 @@ def _scratch(config: ClusterConfig, folder: Path) -> Path:
         return folder / "scratch"
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
     return Path(config.scratch).absolute() / f"xtec-{name}"
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make this folder ({error.strerror})", file=folder) from error
 
 
 def _same(before: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:

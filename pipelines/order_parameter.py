@@ -230,17 +230,10 @@ def draw_findings(folder: Path, findings: OrderFindings, run: ClusteredRun) -> N
 
     folder.mkdir(exist_ok=True)
     if findings.order_parameters:
-        names = [_name(findings, one) for one in findings.order_parameters]
-        save_figure(plot_order_parameters(findings.order_parameters, names), folder / "order_parameter.png")
+        found = findings.order_parameters
+        names = [one.title([vector.text for vector in findings.wave_vectors_of(one)]) for one in found]
+        save_figure(plot_order_parameters(found, names), folder / "order_parameter.png")
     if findings.wave_vectors:
         numbers = [vector.order_parameter - 1 for vector in findings.wave_vectors]
         clouds = [peak_positions(run, findings.order_parameters[i].members).hkl for i in numbers]
         save_figure(plot_wave_vectors(findings.wave_vectors, clouds), folder / "wave_vectors.png")
-
-
-def _name(findings: OrderFindings, one: OrderParameter) -> str:
-    """What a panel is called: clusters, branch and wave vectors."""
-    word = "clusters" if len(one.clusters) > 1 else "cluster"
-    parts = [f"{word} {', '.join(map(str, one.clusters))}", one.branch]
-    parts += [f"q = {vector.text}" for vector in findings.wave_vectors_of(one)[:2]]
-    return ", ".join(part for part in parts if part)

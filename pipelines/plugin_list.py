@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xtec.core.errors import BackendUnavailableError, ConfigError
+from xtec.core.wording import did_you_mean, offered
 from xtec.plugins import SLOTS, entries, find, load, names, owner, parse_plugin
 from xtec.plugins.testing import Check
 from xtec.plugins.testing import check as check_made
@@ -97,12 +98,13 @@ def check_plugin(text: str, slot: str | None = None) -> list[Check]:
 def _slot_of(name: str, slot: str | None) -> str:
     if slot is not None:
         if slot not in SLOTS:
-            raise ConfigError(f"there is no slot {slot!r}", hint=", ".join(SLOTS))
+            raise ConfigError(f"there is no slot {slot!r}", hint=offered(slot, list(SLOTS)))
         find(slot, name)
         return slot
     there = [one for one in SLOTS if name in names(one)]
     if not there:
-        raise BackendUnavailableError(f"there is no plugin {name!r}", hint="xtec plugins list")
+        meant = did_you_mean(name, (one for slot in SLOTS for one in names(slot)))
+        raise BackendUnavailableError(f"there is no plugin {name!r}", hint=f"xtec plugins list.{meant}")
     if len(there) > 1:
         raise ConfigError(f"{' and '.join(there)} have a plugin {name!r}", hint=f"--slot {there[0]}")
     return there[0]

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from xtec.core.errors import InputError, OutputError
+from xtec.core.errors import OutputError
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, Selection
 from xtec.core.types import Mode, Significance
 from xtec.io import write_results
 from xtec.io.atomic import replacing, write_text
-from xtec.io.run_folder import create_folder
+from xtec.io.run_folder import create_folder, read_summary
 from xtec_pipelines.config import ClusterConfig, dump_recipe
 
 
@@ -141,21 +141,6 @@ def remove(folder: Path, *names: str) -> None:
     """Take away what an earlier call left in a run and this one may not write again."""
     for name in names:
         (folder / name).unlink(missing_ok=True)
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The summary of a run.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it cannot be read.
-    """
-    path = folder / "summary.json"
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(f"the summary of this run cannot be read ({error})", file=path) from error
 
 
 def change_summary(folder: Path, changes: Mapping[str, Any]) -> None:

@@ -273,7 +273,8 @@ def draw_unit_cell(folder: Path, findings: UnitCellFindings) -> None:
     from xtec.plotting import plot_halos, plot_unit_cell, save_figure
 
     folder.mkdir(exist_ok=True)
-    save_figure(plot_unit_cell(findings), folder / "unit_cell.png")
+    figure = plot_unit_cell(findings.tables.values(), findings.groups, findings.scan)
+    save_figure(figure, folder / "unit_cell.png")
     if findings.halos:
         save_figure(plot_halos(findings.halos), folder / "halos.png")
     if findings.broken_symmetry is not None:

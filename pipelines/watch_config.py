@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from xtec.core.axes import parse_interval
+from xtec.core.durations import parse_duration
 from xtec.core.errors import ConfigError
 from xtec.operando.bounds import Direction
 from xtec.plugins import parse_plugin
@@ -16,15 +18,18 @@ from xtec_pipelines.config import ClusterConfig, make_config
 _NOT_HERE = {"auto_refine": "--auto-refine", "resume": "--resume", "writer": "--writer"}
 """What has no meaning while temperatures arrive."""
 
+Seconds = Annotated[float, WithJsonSchema({"type": ["number", "string"]})]
+"""A length of time; text such as ``2h`` is read by `parse_duration`."""
+
 
 class WatchConfig(ClusterConfig):
     """What to watch, and how to cluster it; `inputs` is the folder."""
 
     pattern: str | None = None
-    every: float = Field(default=10.0, gt=0)
-    rest: float = Field(default=5.0, ge=0)
+    every: Seconds = Field(default=10.0, gt=0)
+    rest: Seconds = Field(default=5.0, ge=0)
     until: int | None = Field(default=None, ge=1)
-    idle: float | None = Field(default=None, gt=0)
+    idle: Seconds | None = Field(default=None, gt=0)
     on_update: str | None = None
     suggest: int = Field(default=0, ge=0, le=100)
     suggest_range: str | None = None
@@ -32,6 +37,11 @@ class WatchConfig(ClusterConfig):
     suggest_direction: Direction = Direction.EITHER
     suggest_budget: int | None = Field(default=None, ge=1)
     sampler: str = "gp"
+
+    @field_validator("every", "rest", "idle", mode="before")
+    @classmethod
+    def _seconds(cls, value: object) -> object:
+        return parse_duration(value) if isinstance(value, str) else value
 
     @property
     def folder(self) -> Path:

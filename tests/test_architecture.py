@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted(path for top in ("xtec", "pipelines", "cli") for path in (ROOT / top).rglob("*.py"))
+FOLDERS = ("xtec", "pipelines", "cli", "nexpy_plugin")
+MODULES = sorted(path for top in FOLDERS for path in (ROOT / top).rglob("*.py"))
 HEAVY = ("dask", "matplotlib", "cupy", "torch", "plotly", "sklearn", "xarray", "h5py", "pydantic")
 
 _LOADED = """

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     import xarray
 
+    from xtec.notebook import Run
+
 __all__ = ["__version__", "open_phase_diagram", "open_run", "open_series"]
 
 
@@ -57,11 +59,11 @@ def open_series(
     return series.to_xarray()
 
 
-def open_run(path: str | Path) -> xarray.DataTree:
-    """Open the results of a run as an xarray DataTree; see `xtec.io.open_run`."""
-    from xtec.io import open_run as open_
+def open_run(path: str | Path) -> Run:
+    """Open the results of a run as an xarray DataTree that draws its figures; see `xtec.io.open_run`."""
+    from xtec.notebook import Run
 
-    return open_(path)
+    return Run.open(path)
 
 
 def open_phase_diagram(path: str | Path) -> xarray.Dataset:

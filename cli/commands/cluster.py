@@ -10,10 +10,12 @@ import rich_click as click
 
 from xtec_cli.options import (
     cluster_options,
+    dry_run_option,
     input_options,
     mixture_options,
     output_options,
     plugin_options,
+    report_option,
     second_pass_options,
     work_options,
 )
@@ -23,6 +25,7 @@ from xtec_cli.settings import Settings, global_options
 @click.command("cluster")
 @partial(input_options, inputs_required=False)
 @output_options
+@dry_run_option
 @second_pass_options
 @cluster_options
 @mixture_options
@@ -30,7 +33,8 @@ from xtec_cli.settings import Settings, global_options
 @work_options
 @global_options
 @click.pass_obj
-def cluster(settings: Settings, **values: Any) -> None:
+@report_option
+def cluster(settings: Settings, *, dry_run: bool, **values: Any) -> None:
     """Cluster the trajectories I(q, T) of a series, and write a run folder.
 
     INPUT is a stacked NeXus file, an NXRefine sample folder, or a list of per-temperature files.
@@ -44,11 +48,27 @@ def cluster(settings: Settings, **values: Any) -> None:
 
     if not values["inputs"] and not values["from_run"]:
         raise click.UsageError("Missing argument 'INPUT...'.")
-    run_and_show(settings, make_config(values))
+    config = make_config(values)
+    (rehearse_and_show if dry_run else run_and_show)(settings, config)
+
+
+def rehearse_and_show(settings: Settings, config: Any) -> None:
+    """Check what a configuration needs, and show the plan."""
+    from xtec_cli.show import show_inspection, show_json, show_rehearsal
+    from xtec_pipelines.rehearsal import rehearse
+
+    settings.start_logging()
+    found = rehearse(config)
+    if settings.json:
+        show_json(found.as_json())
+    else:
+        show_inspection(found.inspection)
+        show_rehearsal(found)
 
 
 def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> None:
     """Run a configuration and show its table (or its summary as JSON); before it the sweep, if asked for."""
+    from xtec_cli.interrupts import resumable
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_next, show_run, show_selection
     from xtec_pipelines.cluster import run_cluster
@@ -62,7 +82,7 @@ def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> Non
         else:
             click.echo(f"{config.output}: finished already; --force repeats it")
         return
-    with terminal_progress(settings) as progress:
+    with resumable(settings, Path(config.output)), terminal_progress(settings) as progress:
         run = run_cluster(config, progress)
     if settings.json:
         show_json({"run": config.output, **summary(run)})

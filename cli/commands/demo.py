@@ -18,7 +18,12 @@ from xtec_cli.settings import Settings, global_options
 def demo(settings: Settings, output: str) -> None:
     """Run the main job on the bundled sample: a simulated charge-density wave in Sr3Rh4Sn13.
 
-    Clusters it and reads off the order parameter. An earlier demo in the same folder is replaced.
+    Clusters it, reads off the order parameter, and writes report.html. An earlier demo in the same folder is
+    replaced.
+
+    \b
+    xtec demo
+    xtec demo -o /tmp/demo
     """
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_run
@@ -26,6 +31,7 @@ def demo(settings: Settings, output: str) -> None:
     from xtec_pipelines.cluster import run_cluster
     from xtec_pipelines.demo import demo_config
     from xtec_pipelines.order_parameter import OrderConfig, run_order_parameter
+    from xtec_pipelines.report import ReportConfig, run_report
     from xtec_pipelines.run_folder import read_summary
 
     settings.start_logging()
@@ -33,9 +39,11 @@ def demo(settings: Settings, output: str) -> None:
         run = run_cluster(demo_config(output), progress)
         clustering = dict(progress.seconds)
         findings = run_order_parameter(OrderConfig(run=output), progress)
+        page = run_report(ReportConfig(run=output), progress)
     if settings.json:
         show_json({"run": output, **read_summary(Path(output))})
         return
     show_run(run, Path(output), clustering)
     later = {stage: seconds - clustering.get(stage, 0.0) for stage, seconds in progress.seconds.items()}
     show_order(findings, output, later)
+    click.echo(f"{page}: open it in a browser")

@@ -6,6 +6,7 @@ from typing import Any
 
 import rich_click as click
 
+from xtec_cli.options import report_option
 from xtec_cli.settings import Settings, global_options
 
 
@@ -22,6 +23,7 @@ from xtec_cli.settings import Settings, global_options
 @click.option("--figures/--no-figures", default=True, help="Draw figures [yes].")
 @global_options
 @click.pass_obj
+@report_option
 def order_parameter(settings: Settings, **values: Any) -> None:
     """Tell which clusters of RUN order: Tc, beta, wave vectors, with 95 % intervals.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from xtec_cli.options import cluster_options, input_options
+from xtec_cli.options import cluster_options, input_options, own_options
 from xtec_cli.settings import Settings, global_options
 
 _OWN = ("inputs", "output", "against", "units", "values", "joint", "symmetry", "seed", "figures", "force")
@@ -16,19 +16,22 @@ _OWN = ("inputs", "output", "against", "units", "values", "joint", "symmetry", "
 
 @click.command("phase-diagram")
 @partial(input_options, inputs_required=True)
-@click.option("-o", "--output", metavar="DIR", help="Folder for the diagram; a recipe may name it.")
-@click.option(
-    "--against",
-    metavar="NAME",
-    help="composition, pressure, ... [what the files differ in].",
+@own_options(
+    "Diagram",
+    click.option("-o", "--output", metavar="DIR", help="Folder for the diagram; a recipe may name it."),
+    click.option(
+        "--against",
+        metavar="NAME",
+        help="composition, pressure, ... [what the files differ in].",
+    ),
+    click.option("--units", metavar="TEXT", help="Its units [the files']."),
+    click.option("--value", "values", multiple=True, metavar="RUN=NUMBER", help="x of a sample, by its run."),
+    click.option("--joint", is_flag=True, help="Cluster the peaks of all samples together."),
+    click.option("--symmetry", metavar="GROUP", help="Space group or Laue group, for wave vectors."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer."),
+    click.option("--figures/--no-figures", default=True, help="Draw figures [yes]."),
+    click.option("--force", is_flag=True, help="Write into a folder that is not empty."),
 )
-@click.option("--units", metavar="TEXT", help="Its units [the files'].")
-@click.option("--value", "values", multiple=True, metavar="RUN=NUMBER", help="x of a sample, by its run.")
-@click.option("--joint", is_flag=True, help="Cluster the peaks of all samples together.")
-@click.option("--symmetry", metavar="GROUP", help="Space group or Laue group, for wave vectors.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer.")
-@click.option("--figures/--no-figures", default=True, help="Draw figures [yes].")
-@click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 @cluster_options
 @global_options
 @click.pass_context

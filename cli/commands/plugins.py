@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import rich_click as click
 
+from xtec_cli.groups import Commands
 from xtec_cli.settings import Settings, global_options
 
 
-@click.group("plugins", invoke_without_command=True)
+@click.group("plugins", cls=Commands, invoke_without_command=True)
 @global_options
 @click.pass_context
 def plugins(context: click.Context) -> None:

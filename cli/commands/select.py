@@ -6,13 +6,15 @@ from typing import Any
 
 import rich_click as click
 
-from xtec_cli.commands.cluster import run_and_show
+from xtec_cli.commands import cluster
 from xtec_cli.options import (
     cluster_options,
+    dry_run_option,
     input_options,
     mixture_options,
     output_options,
     plugin_options,
+    report_option,
     work_options,
 )
 from xtec_cli.settings import Settings, global_options
@@ -21,13 +23,15 @@ from xtec_cli.settings import Settings, global_options
 @click.command("select", context_settings={"default_map": {"clusters": "auto"}})
 @input_options
 @output_options
+@dry_run_option
 @cluster_options
 @mixture_options
 @plugin_options
 @work_options
 @global_options
 @click.pass_obj
-def select(settings: Settings, **values: Any) -> None:
+@report_option
+def select(settings: Settings, *, dry_run: bool, **values: Any) -> None:
     """Choose the number of clusters: sweep, curves, one recommendation and its reason; then cluster with it.
 
     \b
@@ -39,4 +43,9 @@ def select(settings: Settings, **values: Any) -> None:
     config = make_config(values)
     if isinstance(config.clusters, int):
         raise click.UsageError("a range or auto is needed to choose from: -k 2:8")
-    run_and_show(settings, config, sweep=True)
+    (cluster.rehearse_and_show if dry_run else run_and_show)(settings, config)
+
+
+def run_and_show(settings: Settings, config: Any) -> None:
+    """Choose the number of clusters, cluster, and show both."""
+    cluster.run_and_show(settings, config, sweep=True)

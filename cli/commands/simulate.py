@@ -65,6 +65,11 @@ def simulate(settings: Settings, **values: Any) -> None:
     under locks. Each fault befalls one of them: a file is truncated and repaired later; a temperature comes
     twice; one vanishes, for some time or for good; one is never finished; one is measured badly and
     rewritten. Ctrl-C ends it.
+
+    \b
+    xtec simulate tiny -o tiny.nxs
+    xtec simulate cdw -o srn.nxs --q 1/2,1/2,0 --tc 120 --beta 0.33 --seed 4
+    xtec simulate cdw --arrive scans --every 5s --faults truncated,vanish
     """
     if values["arrive"] is not None:
         _arrive(settings, values)

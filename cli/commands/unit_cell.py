@@ -6,6 +6,7 @@ from typing import Any
 
 import rich_click as click
 
+from xtec_cli.options import report_option
 from xtec_cli.settings import Settings, global_options
 
 
@@ -28,6 +29,7 @@ from xtec_cli.settings import Settings, global_options
 @click.option("--figures/--no-figures", default=True, help="Draw figures [yes].")
 @global_options
 @click.pass_obj
+@report_option
 def unit_cell(settings: Settings, **values: Any) -> None:
     """Tell order inside the unit cell of RUN: reflection classes against clusters, selection rules, halos.
 

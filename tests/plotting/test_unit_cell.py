@@ -59,7 +59,7 @@ def test_counts_of_the_most_telling_classes_and_curves_of_all_groups(
     groups: int, classes: int, tmp_path: Path
 ) -> None:
     given = findings(groups, classes)
-    figure = plot_unit_cell(given)
+    figure = plot_unit_cell(given.tables.values(), given.groups, given.scan)
     left, right = figure.axes
     rows = [label.get_text() for label in left.get_yticklabels()]
     assert rows == [f"class {k}" for k in range(min(classes, 12))]

@@ -10,12 +10,19 @@ _OURS = "xtec-pipeline"
 _REFERENCE = "xtec"
 
 
+def reference_version() -> str | None:
+    """Version of the reference package, if it is installed in the same environment."""
+    try:
+        return version(_REFERENCE)
+    except PackageNotFoundError:
+        return None
+
+
 @cache
 def warn_of_reference() -> None:
     """Warn, once, if the reference package is installed in the same environment."""
-    try:
-        found = version(_REFERENCE)
-    except PackageNotFoundError:
+    found = reference_version()
+    if found is None:
         return
     warnings.warn(
         f"the distributions {_REFERENCE} {found} and {_OURS} are both installed, and both own the import "

@@ -23,6 +23,15 @@ def compiled_sums(kernel: Kernel) -> Kernel:
     return _compile(kernel, fastmath=_REORDERING)
 
 
+def is_kept() -> bool:
+    """Whether a folder for machine code can be written, so that it is kept between runs."""
+    try:
+        numba.njit(is_kept, cache=True)
+    except RuntimeError:
+        return False
+    return True
+
+
 def _compile(kernel: Kernel, **options: Any) -> Kernel:
     try:
         made = numba.njit(kernel, nogil=True, error_model="numpy", cache=True, **options)

@@ -121,6 +121,12 @@ class OrderParameter:
         order = np.argsort(self.model[:, 0])
         return np.interp(self.scan.values, *self.model[order].T)
 
+    def title(self, wave_vectors: Sequence[str]) -> str:
+        """What it is called in a figure: clusters, branch and the first two of its wave vectors."""
+        word = "clusters" if len(self.clusters) > 1 else "cluster"
+        parts = [f"{word} {', '.join(map(str, self.clusters))}", self.branch]
+        return ", ".join(part for part in [*parts, *(f"q = {text}" for text in wave_vectors[:2])] if part)
+
 
 @dataclass(frozen=True)
 class Arm:

@@ -256,3 +256,13 @@ class ClusterMap:
         dense = np.zeros((stop - start) * plane, dtype=np.int16)
         dense[self.index[first:last] - start * plane] = self.label[first:last]
         return dense.reshape(stop - start, *self.shape[1:])
+
+    def with_slowest(self, axis: int) -> ClusterMap:
+        """The same map with another axis first, the others in their order."""
+        order = [axis, *(i for i in range(len(self.axes)) if i != axis)]
+        places = np.unravel_index(self.index, self.shape)
+        shape = tuple(self.shape[i] for i in order)
+        index = np.ravel_multi_index([places[i] for i in order], shape).astype(np.int64)
+        rising = np.argsort(index, kind="stable")
+        angles = None if self.angles is None else self.angles[order]
+        return ClusterMap([self.axes[i] for i in order], index[rising], self.label[rising], angles)

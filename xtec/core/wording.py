@@ -1,8 +1,10 @@
-"""Numbers as a person writes them."""
+"""Numbers as a person writes them, and names that they may have meant."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from xtec.core.quantities import Quantity
 
@@ -29,3 +31,21 @@ def plain(quantity: Quantity | None) -> str:
     if len(ends) == 2 and ends[0][1:] == ends[1][1:]:
         return f"{text} ± {ends[0][1:]}"
     return " ".join([text, *ends])
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A question to go after a sentence: for the closest of the names there are, if one is close.
+
+    Examples
+    --------
+    >>> did_you_mean("clustr", ["cluster", "inspect"])
+    ' Did you mean cluster?'
+    """
+    close = get_close_matches(name, list(names), 1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def offered(name: str, names: Sequence[str]) -> str:
+    """The names there are, for one that is not; and the closest, if one is close."""
+    listed, question = ", ".join(names) or "none", did_you_mean(name, names)
+    return f"{listed}.{question}" if question else listed

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.errors import InputError, SeriesNotFoundError
@@ -62,6 +63,12 @@ def read_clustered(folder: str | Path) -> ClusteredRun:
             systematic=_SYSTEMATIC if noise is None else float(noise["systematic"][()]),
             background=float(np.exp(mean)) if np.isfinite(mean) else 0.0,
         )
+
+
+def read_probability(folder: str | Path) -> NDArray[np.float32]:
+    """Probability of the label of each voxel of the map of a run, shape (n,)."""
+    with open_hdf5(Path(folder) / "results.nxs") as file:
+        return np.asarray(file["entry/voxels/probability"][()], np.float32)
 
 
 def _read_map(entry: h5py.Group) -> ClusterMap:

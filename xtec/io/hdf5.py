@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +16,9 @@ import numpy as np
 from xtec.core.errors import InputError, SeriesNotFoundError
 
 logger = logging.getLogger(__name__)
+
+SOURCE_SHAPE = "source_shape"
+"""Attribute of a virtual dataset that takes parts of its sources; HDF5 keeps no more than which parts."""
 
 _MAX_LINKS = 16
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
@@ -167,15 +171,17 @@ def _check_virtual(dataset: h5py.Dataset, path: Path, name: str) -> None:
     """A virtual dataset reads a lost source as fill values without a word: look for each one first."""
     hint = "give the per-temperature files or their folder instead"
     for source in dataset.virtual_sources():
-        target = path if source.file_name == "." else path.parent / source.file_name
+        target, inner = virtual_source(path, source)
         if not target.exists():
+            lost = source.file_name.replace("%%", "%")
             raise SeriesNotFoundError(
-                f"the virtual dataset takes data from {source.file_name}, which does not exist",
+                f"the virtual dataset takes data from {lost}, which does not exist",
                 file=path,
                 hdf5_path=name,
                 hint=hint,
             )
-        found, expected = locate(target, source.dset_name).shape, source.src_space.shape
+        found = locate(target, inner).shape
+        expected = tuple(dataset.attrs.get(SOURCE_SHAPE, source.src_space.shape))
         fits = found == expected if expected else math.prod(found) == source.vspace.get_select_npoints()
         if not fits:
             raise InputError(
@@ -184,6 +190,16 @@ def _check_virtual(dataset: h5py.Dataset, path: Path, name: str) -> None:
                 hdf5_path=name,
                 hint=hint,
             )
+
+
+def virtual_source(path: Path, source: Any) -> tuple[Path, str]:
+    """File and path of a source of a virtual dataset that stands in the file `path`.
+
+    HDF5 takes ``%`` in these names for a pattern; one that is meant is doubled.
+    """
+    name = source.file_name.replace("%%", "%")
+    target = path if name == "." else path.parent / name
+    return target, source.dset_name.replace("%%", "%")
 
 
 def _filter_names(dataset: h5py.Dataset) -> tuple[str, ...]:

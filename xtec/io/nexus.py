@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError
+from xtec.core.wording import offered
 from xtec.io.hdf5 import open_hdf5, read_text
 
 GROUP_ALIASES = {
@@ -71,9 +72,8 @@ def _find_entry(file: h5py.File, path: Path, entry: str | None) -> h5py.Group:
     if entry is not None:
         found = file.get(entry)
         if not isinstance(found, h5py.Group):
-            raise SeriesNotFoundError(
-                "there is no such group", file=path, hdf5_path=entry, hint=f"groups here: {_names(file)}"
-            )
+            hint = _there(file["/"], entry)
+            raise SeriesNotFoundError("there is no such group", file=path, hdf5_path=entry, hint=hint)
         return found
     default = file.get(read_text(file.attrs.get("default", "")) or "entry")
     if isinstance(default, h5py.Group):
@@ -89,9 +89,8 @@ def _find_group(top: h5py.Group, path: Path, group: str | None) -> h5py.Group:
         for name in (group, GROUP_ALIASES.get(group, group)):
             if isinstance(top.get(name), h5py.Group):
                 return top[name]
-        raise SeriesNotFoundError(
-            f"no group named {group}", file=path, hdf5_path=top.name, hint=f"groups here: {_names(top)}"
-        )
+        hint = _there(top, group)
+        raise SeriesNotFoundError(f"no group named {group}", file=path, hdf5_path=top.name, hint=hint)
     if _is(top, "NXdata"):
         return top
     for name in ("transform", read_text(top.attrs.get("default", ""))):
@@ -113,8 +112,14 @@ def _groups(parent: h5py.Group) -> Iterator[h5py.Group]:
             yield child
 
 
-def _names(parent: h5py.Group) -> str:
-    return ", ".join(child.name.rsplit("/", 1)[-1] for child in _groups(parent)) or "none"
+def _there(top: h5py.Group, name: str) -> str:
+    """What is there of a path that leads to no group, where it ends, and the closest."""
+    place, within = top, [part for part in name.split("/") if part]
+    while within and isinstance(place.get(within[0]), h5py.Group):
+        place = place[within.pop(0)]
+    names = [child.name.rsplit("/", 1)[-1] for child in _groups(place)]
+    where = "here" if place == top else f"in {place.name}"
+    return f"groups {where}: {offered(within[0] if within else name, names)}"
 
 
 def _is(group: h5py.Group, nx_class: str) -> bool:

@@ -131,13 +131,14 @@ def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenO
         check_length(scan, signal.shape[dimension], data)
     others = [axis for position, axis in enumerate(axes) if position != dimension]
     order = canonical_order(others)
+    source, origin = stacked_source(signal, dimension, order)
     return Series(
         name=sample_name(data),
         scan=scan,
         axes=tuple(others[i] for i in order),
-        source=stacked_source(signal, dimension, order),
+        source=source,
         rows=tuple(range(len(scan))),
-        origin=(0,) * len(others),
+        origin=origin,
         angles=data.angles,
         inputs=(data.file,),
         sample=sample_of(data, scan.name),
@@ -214,7 +215,7 @@ def _unusable(bad: list[tuple[Path, XtecError]], total: int) -> XtecError:
         f"{len(bad)} of {total} temperatures cannot be used\n{listed}",
         file=bad[0][1].file,
         hdf5_path=bad[0][1].hdf5_path,
-        hint="mend them, or go on without them with --skip-bad",
+        hint=bad[0][1].hint if len(bad) == total else "mend them, or go on without them with --skip-bad",
     )
 
 

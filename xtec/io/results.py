@@ -218,6 +218,7 @@ def _write_selection(entry: h5py.Group, selection: Selection) -> None:
     frontier = new_group(group, "frontier", "NXcollection")
     for column, name in enumerate(("n_clusters", "size", "fidelity")):
         frontier[name] = selection.frontier[:, column]
+        frontier[name].attrs["dimensions"] = ["clustering"]
 
 
 def _write_threshold(entry: h5py.Group, threshold: BackgroundThreshold, counts: VoxelCounts) -> None:

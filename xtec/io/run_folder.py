@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xtec.core.axes import Axis
 from xtec.core.errors import InputError, OutputError, SeriesNotFoundError
 from xtec.core.types import ClusterCurves
 from xtec.io.hdf5 import open_hdf5, read_text
@@ -44,7 +44,7 @@ def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: b
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError("the output is a file, a folder is wanted", file=folder)
-    if any(_is_among(folder.resolve(), path.resolve()) for path in inputs):
+    if any(_is_among(_real(folder), _real(path)) for path in inputs):
         raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
     there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     if resume and (folder / "summary.json").exists():
@@ -59,6 +59,11 @@ def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: b
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError("cannot write here", file=parent, hint="another folder with -o")
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; one that leads in circles is left as it is."""
+    return Path(os.path.realpath(path))
 
 
 def _is_among(folder: Path, given: Path) -> bool:
@@ -131,23 +136,31 @@ def open_run(path: str | Path) -> xarray.DataTree:
             "noise",
         )
         tree = {name: _dataset(entry[name], file_path) for name in names if name in entry}
-        attributes = {"title": read_text(entry["title"][()]), "sample": read_text(entry["sample/name"][()])}
+        if "selection/frontier" in entry:
+            tree["frontier"] = _dataset(entry["selection/frontier"], file_path)
+        texts = {"title": "title", "sample": "sample/name", "mode": "process/outcome/mode"}
+        attributes = {name: read_text(entry[at][()]) for name, at in texts.items() if at in entry}
     for name in FINDINGS:
         tree.update(_found(file_path.with_name(f"{name}.nxs"), name))
-    return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attributes), **tree}, name=path.name)
+    root = xarray.Dataset(attrs=attributes)
+    root.encoding["source"] = str(file_path)
+    return xarray.DataTree.from_dict({"/": root, **tree}, name=path.name)
 
 
 def _found(path: Path, name: str) -> dict[str, xarray.Dataset]:
-    """Plots and tables of a file of findings, if it is there."""
+    """Plots and tables of a file of findings, if it is there; there may be none in it."""
     if not path.exists():
         return {}
+    import xarray
+
     with open_hdf5(path) as file:
         entry = file["entry"]
-        return {
+        found = {
             f"{name}/{group}": _dataset(entry[group], path)
             for group in entry
             if read_text(entry[group].attrs.get("NX_class", "")) == "NXdata"
         }
+    return {name: xarray.Dataset(), **found}
 
 
 def read_curves(path: str | Path) -> ClusterCurves:
@@ -165,17 +178,24 @@ def read_curves(path: str | Path) -> ClusterCurves:
     InputError
         If they are not of ours.
     """
-    tree = open_run(path)
-    raw, rescaled = tree["average_intensity"], tree["trajectories"]
-    names = [f"cluster_{number}" for number in range(1, len(raw.data_vars) // 2 + 1)]
-    scan = next(iter(raw.coords.values()))
-    columns = [
-        np.stack([np.asarray(group[name + ending].values) for name in names])
-        for group in (rescaled, raw)
-        for ending in ("", "_errors")
-    ]
-    axis = Axis(str(scan.name), np.asarray(scan.values), str(scan.attrs.get("units", "")))
-    return ClusterCurves(axis, *columns)
+    from xtec.io.run_tree import curves
+
+    return curves(open_run(path))
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary of a run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it cannot be read.
+    """
+    path = folder / "summary.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the summary of this run cannot be read ({error})", file=path) from error
 
 
 def _dataset(group: h5py.Group, path: Path) -> xarray.Dataset:

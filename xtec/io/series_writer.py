@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.errors import ConfigError, OutputError
-from xtec.io.atomic import replacing
+from xtec.io.atomic import make_folder, replacing
 from xtec.io.nexus_writer import new_data, new_group
 from xtec.io.truth import LabelSource, write_truth
 
@@ -78,6 +78,8 @@ class Storage:
         One of `COMPRESSIONS`; the last three need the hdf5plugin filters to be read.
     chunks : tuple of int, optional
         Chunk shape over (T, L, K, H), over (L, K, H) for the NXRefine layout. Cut to the shape of the data.
+    level : int
+        Of gzip, 1 to 9.
 
     Raises
     ------
@@ -87,6 +89,7 @@ class Storage:
 
     compression: str = "gzip"
     chunks: tuple[int, ...] | None = None
+    level: int = 6
 
     def __post_init__(self) -> None:
         if self.compression not in COMPRESSIONS:
@@ -101,7 +104,7 @@ class Storage:
         if self.compression == "none":
             return {}
         if self.compression == "gzip":
-            return {"compression": "gzip", "compression_opts": 6, "shuffle": True}
+            return {"compression": "gzip", "compression_opts": self.level, "shuffle": True}
         import hdf5plugin
 
         names = {"lz4": hdf5plugin.LZ4, "bitshuffle": hdf5plugin.Bitshuffle, "blosc": hdf5plugin.Blosc}
@@ -140,7 +143,7 @@ def write_stacked(path: Path, source: SeriesSource, storage: Storage, *, force: 
         If the file exists and `force` is off, or cannot be written.
     """
     refuse_existing(path, force)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         entry = start_entry(file, "data", f"simulated {source.sample.name}")
         write_sample(entry, source.sample)

@@ -11,11 +11,14 @@ import numpy as np
 
 from xtec.core.axes import Axis
 from xtec.core.errors import InputError, SeriesNotFoundError
-from xtec.io.hdf5 import DatasetRef, locate, open_hdf5
+from xtec.io.hdf5 import DatasetRef, locate, open_hdf5, read_text
 from xtec.io.layout import check_rank, complete_axes
 from xtec.io.nexus import NexusData, find_data, read_scan_value, value_in_name
 
 SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
+
+STACKED_BY = "xtec stack"
+"""Creator of a file that stacks others, which may stand beside them."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ def _quantity(scan: Axis) -> str:
 
 
 def is_stranger(path: Path, options: OpenOptions) -> bool:
-    """A file with neither a volume nor a scan value: not part of any series."""
+    """A file with neither a volume nor a scan value, or a stack of others: not part of any series."""
+    with suppress(InputError), open_hdf5(path) as file:
+        if read_text(file.attrs.get("creator", "")) == STACKED_BY:
+            return True
     try:
         find_data(path, entry=options.entry, group=options.group)
     except SeriesNotFoundError:

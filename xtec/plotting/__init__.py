@@ -1,5 +1,7 @@
 """Figures; the only part that imports matplotlib."""
 
+from matplotlib.figure import Figure
+
 from xtec.core.palette import cluster_color
 from xtec.plotting.noise import plot_noise
 from xtec.plotting.order_parameter import plot_order_parameters
@@ -10,9 +12,11 @@ from xtec.plotting.style import figure_style, save_figure
 from xtec.plotting.threshold import plot_threshold
 from xtec.plotting.trajectories import plot_average_intensity, plot_trajectories
 from xtec.plotting.unit_cell import plot_halos, plot_unit_cell
+from xtec.plotting.vector import svg_text
 from xtec.plotting.wave_vectors import plot_wave_vectors
 
 __all__ = [
+    "Figure",
     "cluster_color",
     "figure_style",
     "plot_average_intensity",
@@ -27,4 +31,5 @@ __all__ = [
     "plot_unit_cell",
     "plot_wave_vectors",
     "save_figure",
+    "svg_text",
 ]

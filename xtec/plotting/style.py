@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,9 @@ ALARM = "#b00020"
 
 DPI = 200
 """Of saved figures."""
+
+SCREEN_DPI = 80
+"""In notebooks."""
 
 _PAD = 0.06
 
@@ -88,10 +92,20 @@ def figure_style() -> Iterator[None]:
         yield
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows by itself, whether or not pyplot is there."""
+
+    def _repr_png_(self) -> bytes:
+        image = BytesIO()
+        with figure_style():
+            self.savefig(image, format="png", dpi=SCREEN_DPI)
+        return image.getvalue()
+
+
 def new_figure(width: float, height: float, *, compressed: bool = False) -> Figure:
     """An empty figure, in inches, on the Agg canvas and unknown to pyplot; call within `figure_style`."""
     layout = ConstrainedLayoutEngine(w_pad=2 * _PAD if compressed else _PAD, h_pad=_PAD, compress=compressed)
-    figure = Figure(figsize=(width, height), layout=layout)
+    figure = ShownFigure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)
     return figure
 

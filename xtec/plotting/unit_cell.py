@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from xtec.core.axes import Axis
 from xtec.core.errors import ConfigError
 from xtec.core.palette import cluster_color
-from xtec.core.reflections import Contingency, Halo, UnitCellFindings
+from xtec.core.reflections import Contingency, Halo, ReflectionGroup
 from xtec.plotting.style import (
     FAINT,
     INK,
@@ -25,22 +26,25 @@ _LEAST_SHARE = 0.02
 """Of a shell's voxels that are clustered, for a class to have a panel."""
 
 
-def plot_unit_cell(findings: UnitCellFindings) -> Figure:
+def plot_unit_cell(tables: Collection[Contingency], groups: Sequence[ReflectionGroup], scan: Axis) -> Figure:
     """Counts of reflections by class and group, and the mean intensity of each group.
 
     The classes are those of the scheme that tells most about the groups.
 
     Parameters
     ----------
-    findings : UnitCellFindings
+    tables : collection of Contingency
+        One a scheme.
+    groups : sequence of ReflectionGroup
+    scan : Axis
     """
-    table = max(findings.tables.values(), key=lambda one: one.information)
+    table = max(tables, key=lambda one: one.information)
     with figure_style():
         rows = min(len(table.classes), _MOST_CLASSES)
         figure = new_figure(12.6, max(4.6, 0.55 * rows + 2.2))
         left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.15])
-        _counts(left, table, [group.text for group in findings.groups])
-        _curves(right, findings)
+        _counts(left, table, [group.text for group in groups])
+        _curves(right, groups, scan)
         return figure
 
 
@@ -62,11 +66,11 @@ def _counts(axes: Axes, table: Contingency, names: Sequence[str]) -> None:
         spine.set_visible(False)
 
 
-def _curves(axes: Axes, findings: UnitCellFindings) -> None:
+def _curves(axes: Axes, groups: Sequence[ReflectionGroup], scan: Axis) -> None:
     """Each group over its largest mean intensity."""
-    order = np.argsort(findings.scan.values, kind="stable")
-    x = findings.scan.values[order]
-    for group in findings.groups:
+    order = np.argsort(scan.values, kind="stable")
+    x = scan.values[order]
+    for group in groups:
         scale = float(np.abs(group.intensity).max()) or 1.0
         axes.errorbar(
             x,
@@ -81,7 +85,7 @@ def _curves(axes: Axes, findings: UnitCellFindings) -> None:
         if group.tc is not None:
             axes.axvline(group.tc.value, color=cluster_color(group.number), lw=1.0, ls=":", zorder=0)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(findings.scan.label)
+    axes.set_xlabel(scan.label)
     axes.set_ylabel("mean intensity / largest")
     axes.legend(loc="best", fontsize=10.5)
     ticks_inward(axes)

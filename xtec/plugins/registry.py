@@ -13,6 +13,7 @@ from typing import Any
 
 from xtec.core.errors import BackendUnavailableError, ConfigError, XtecError
 from xtec.core.types import Float64Array
+from xtec.core.wording import offered
 from xtec.plugins.protocols import SLOTS
 from xtec.plugins.state import Stateful, load_state
 
@@ -136,8 +137,8 @@ def find(slot: str, name: str) -> EntryPoint:
     """
     found = {one.value: one for one in entries(slot) if one.name == name}
     if not found:
-        there = ", ".join(names(slot)) or "none"
-        raise BackendUnavailableError(f"{slot}: there is no plugin {name!r}", hint=f"there are: {there}")
+        hint = f"there are: {offered(name, names(slot))}"
+        raise BackendUnavailableError(f"{slot}: there is no plugin {name!r}", hint=hint)
     if len(found) > 1:
         owners = ", ".join(f"{one.value} ({owner(one)[0]})" for one in found.values())
         raise BackendUnavailableError(

@@ -1,5 +1,16 @@
-"""Runs as pages of HTML."""
+"""Pages for a browser: of a run, and of one that is going on."""
 
 from xtec.report.live import live_page
+from xtec.report.page import Plane, Report, render
+from xtec.report.volumes import IntensityCollector, IntensityVolume, LabelVolume, label_volume
 
-__all__ = ["live_page"]
+__all__ = [
+    "IntensityCollector",
+    "IntensityVolume",
+    "LabelVolume",
+    "Plane",
+    "Report",
+    "label_volume",
+    "live_page",
+    "render",
+]

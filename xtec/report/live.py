@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, Template
-
-
-@cache
-def _template() -> Template:
-    loader = PackageLoader("xtec.report", ".")
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("live.html")
+from xtec.report.templates import template
 
 
 def live_page(
@@ -41,7 +33,7 @@ def live_page(
         Seconds after which a browser loads the page again; it does so while the run goes on.
     """
     images = {name: base64.b64encode(image).decode("ascii") for name, image in figures.items()}
-    return _template().render(
+    return template("live.html").render(
         summary=summary,
         status=summary["status"],
         clusters=[one for one in summary["clusters"] if one["voxels"]],
