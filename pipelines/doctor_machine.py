@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from xtec.core.memory import available_bytes, format_bytes
+from xtec.core.memory import available_bytes, format_bytes, limit_bytes
 from xtec.core.parallel import n_cores
 from xtec_pipelines.diagnosis import Diagnosis
 
@@ -25,8 +25,6 @@ _SLOW = 50e6
 
 _LITTLE_MEMORY = 2 * 2**30
 _LOCKING = "HDF5_USE_FILE_LOCKING"
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Where the system tells what memory a container or a batch job may have."""
 
 
 def check_folder(folder: Path) -> Diagnosis:
@@ -87,11 +85,10 @@ def check_locking(folder: Path) -> Diagnosis:
 
 def check_memory() -> Diagnosis:
     """Memory and cores that a run may have."""
-    free, limit, cores = available_bytes(), _limit_bytes(), n_cores()
+    free, limit, cores = available_bytes(), limit_bytes(), n_cores()
     what = f"{format_bytes(free)} of memory available, {cores} core{'s' if cores > 1 else ''}"
-    if limit is not None and limit < free:
-        what = f"{what}; this job may have {format_bytes(limit)} in all, which xtec does not see"
-        return Diagnosis("memory", "note", what, f"--memory-limit {limit // 2 // 2**20}MiB")
+    if limit is not None:
+        what = f"{what}; this job may have {format_bytes(limit)} in all"
     if free < _LITTLE_MEMORY:
         what = f"{what}: little; runs will spill to disk"
         return Diagnosis("memory", "note", what, "end other programs, or a smaller --region")
@@ -128,16 +125,6 @@ def _lock_trouble(folder: Path) -> str:
             kept_out = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
             return "" if kept_out else str(error.strerror)
     return "they keep nobody out"
-
-
-def _limit_bytes() -> int | None:
-    for path in _LIMITS:
-        try:
-            text = Path(path).read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        return int(text) if text.isdigit() else None
-    return None
 
 
 def _file_system(folder: Path) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from xtec.core import memory
 from xtec.core.errors import ConfigError
-from xtec.core.memory import available_bytes, format_bytes, parse_bytes
+from xtec.core.memory import available_bytes, format_bytes, limit_bytes, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -39,4 +42,36 @@ def test_shown(amount: float, text: str) -> None:
 
 
 def test_there_is_memory() -> None:
+    assert available_bytes() > 2**20
+
+
+@pytest.mark.parametrize(
+    ("membership", "controllers", "name"),
+    [
+        ("0::/slurm/job_7/step_0", "", "memory.max"),
+        ("4:memory:/slurm/job_7", "memory", "memory.limit_in_bytes"),
+    ],
+)
+def test_the_least_limit_of_the_groups_above_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, controllers: str, name: str
+) -> None:
+    (tmp_path / "cgroup").write_text(f"9:cpu:/other\n{membership}\n")
+    groups = tmp_path / "groups"
+    (groups / "slurm/job_7").mkdir(parents=True)
+    monkeypatch.setattr(memory, "_MEMBERSHIP", str(tmp_path / "cgroup"))
+    monkeypatch.setattr(memory, "_GROUPS", {controllers: (str(groups), name)})
+    (tmp_path / name).write_text("1\n")  # above the root: none of ours
+    assert limit_bytes() is None
+    (groups / "slurm/job_7" / name).write_text("3000000\n")
+    (groups / "slurm" / name).write_text("9223372036854771712\n")
+    (groups / name).write_text("max\n")
+    assert limit_bytes() == 3_000_000
+    assert available_bytes() == 3_000_000
+    (groups / "slurm" / name).write_text("2000000\n")
+    assert limit_bytes() == 2_000_000
+
+
+def test_without_control_groups_there_is_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_MEMBERSHIP", str(tmp_path / "cgroup"))
+    assert limit_bytes() is None
     assert available_bytes() > 2**20

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from xtec.core.errors import ConfigError
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+_MEMBERSHIP = "/proc/self/cgroup"
+_GROUPS = {
+    "": ("/sys/fs/cgroup", "memory.max"),
+    "memory": ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+}
+"""Where Linux tells limits, by the controllers that a line of the above names; none in version 2."""
+
+_NO_LIMIT = 2**60
 
 
 def parse_bytes(text: str) -> int:
@@ -38,10 +48,43 @@ def format_bytes(amount: float) -> str:
 
 
 def available_bytes() -> int:
-    """Memory that can be had now without swapping."""
+    """Memory that can be had now without swapping, within what a container or a batch job may have."""
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
-        for line in meminfo.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        lines = (line.split() for line in meminfo.read_text(encoding="ascii").splitlines())
+        free = next((1024 * int(line[1]) for line in lines if line[0] == "MemAvailable:"), free)
+    limit = limit_bytes()
+    return free if limit is None else min(free, limit)
+
+
+def limit_bytes() -> int | None:
+    """The least that any control group of this process may have; None where Linux sets no limit."""
+    limits = [_number(folder / name) for folder, name in _control_groups()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _control_groups() -> Iterator[tuple[Path, str]]:
+    """Folders of the control groups, and what the limit is called there: of this process, and above it."""
+    try:
+        lines = Path(_MEMBERSHIP).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in _GROUPS:
+            continue
+        root, name = _GROUPS[controllers]
+        own = Path(root) / path.strip("/")
+        for folder in (own, *own.parents):
+            if folder.is_relative_to(root):
+                yield folder, name
+
+
+def _number(path: Path) -> int | None:
+    """A limit; None if it is none, which is written ``max`` or as more than there can be."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() and int(text) < _NO_LIMIT else None
