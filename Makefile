@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 2
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
-	@echo "  make lint    style, types and layers; make wheel-check: the demo from a wheel, elsewhere"
+	@echo "  make lint    style, types and layers; make wheel-check: the demo from a source distribution, elsewhere"
 	@echo "  make docs    the documentation as a site, in build/site"
 	@echo "  make gpu-check   the Dockerfile's CUDA target without Docker: what a machine without a GPU is told"
 
@@ -43,12 +43,17 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The wheel in an empty environment, outside the checkout.
+# The source distribution, wheels made of it, and these in an empty environment outside the checkout, with no
+# other place to install from: the steps of the Dockerfile's CPU target.
 wheel-check: $(VENV)/.installed
-	rm -rf build dist && $(BIN)/python $(PIP) wheel --no-deps -w dist .
 	folder=$$(mktemp -d) && trap 'rm -rf '"$$folder" EXIT \
-	  && $(PYTHON) -m venv $$folder/venv && $$folder/venv/bin/python $(PIP) install dist/*.whl \
-	  && cd $$folder && venv/bin/xtec demo -o run && test -s run/results.nxs
+	  && $(PYTHON) -m venv $$folder/build && $$folder/build/bin/python $(PIP) install build \
+	  && $$folder/build/bin/python -m build --sdist --outdir $$folder . >/dev/null \
+	  && $(BIN)/python $(PIP) wheel --wheel-dir $$folder/wheels $$folder/*.tar.gz \
+	  && $(PYTHON) -m venv $$folder/venv \
+	  && $$folder/venv/bin/python $(PIP) install --no-index --find-links $$folder/wheels xtec-pipeline \
+	  && cd $$folder && venv/bin/xtec demo -o run && test -s run/results.nxs && test -s run/report.html \
+	  && venv/bin/xtec recipe init cdw && venv/bin/xtec doctor
 
 # The steps of the Dockerfile's CUDA target; several GB. Without a device, --backend cupy must end with exit code 5.
 gpu-check: $(VENV)/.installed

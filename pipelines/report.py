@@ -1,4 +1,4 @@
-"""``xtec report``: a run as one page."""
+"""``xtec report``: a run, or a phase diagram, as one page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from xtec.io import Series, open_series
 from xtec.io.atomic import write_text
 from xtec.io.clustered import read_clustered, read_probability
 from xtec.io.provenance import Process, read_process
-from xtec.report import IntensityCollector, IntensityVolume, Plane, Report, label_volume, render
+from xtec.report import (
+    IntensityCollector,
+    IntensityVolume,
+    Plane,
+    Report,
+    label_volume,
+    render,
+    render_diagram,
+)
 from xtec_pipelines.config import ClusterConfig, load_recipe
 from xtec_pipelines.run_folder import read_summary, run_folder
 
@@ -42,6 +50,8 @@ _CAPTIONS = {
     "selection": "Criteria against the number of clusters",
     "threshold": "Voxels by their mean intensity, the background, and the cutoff",
     "noise": "Variance over mean of the intensities, against the mean",
+    "phase_diagram": "Transition temperatures of the samples, and the boundaries through them",
+    "joint_clusters": "Clusters of the peaks of all samples together",
 }
 
 
@@ -65,7 +75,7 @@ class ReportConfig(BaseModel):
 
 
 def run_report(config: ReportConfig, progress: Progress | None = None) -> Path:
-    """Write the report of a run; returns its path.
+    """Write the report of a run or of a phase diagram; returns its path.
 
     Raises
     ------
@@ -74,6 +84,31 @@ def run_report(config: ReportConfig, progress: Progress | None = None) -> Path:
     """
     progress = progress or Progress()
     folder = run_folder(config.run)
+    page = _page_of_diagram(folder) or _page_of_run(folder, config, progress)
+    with progress.stage("write"):
+        write_text(config.path, page)
+    return config.path
+
+
+def _page_of_diagram(folder: Path) -> str:
+    """The page of a phase diagram; nothing if the folder has none."""
+    if not (folder / "phase_diagram.nxs").exists():
+        return ""
+    recipe = folder / "run.toml"
+    pictures = {name: folder / f"{name}.png" for name in ("phase_diagram", "joint_clusters")}
+    return render_diagram(
+        read_summary(folder),
+        command=_repeating(recipe),
+        recipe=recipe.read_text(encoding="utf-8") if recipe.exists() else "",
+        figures=[(_CAPTIONS[name], path.read_bytes()) for name, path in pictures.items() if path.exists()],
+    )
+
+
+def _repeating(recipe: Path) -> str:
+    return f"xtec run {shlex.quote(str(recipe))} -o OTHER"
+
+
+def _page_of_run(folder: Path, config: ReportConfig, progress: Progress) -> str:
     with progress.stage("open"):
         run, summary = read_clustered(folder), read_summary(folder)
         process = read_process(folder / "results.nxs")
@@ -83,11 +118,11 @@ def run_report(config: ReportConfig, progress: Progress | None = None) -> Path:
         intensities, note = _intensities(config, recipe, run)
     with progress.stage("draw"):
         curves = _curves(run)
-    page = render(
+    return render(
         Report(
             title=summary["sample"] or run.name,
             summary=summary,
-            command=f"xtec run {shlex.quote(str(recipe))} -o OTHER",
+            command=_repeating(recipe),
             recipe=recipe.read_text(encoding="utf-8") if recipe.exists() else "",
             provenance=_provenance(process),
             inputs=process.inputs,
@@ -101,9 +136,6 @@ def run_report(config: ReportConfig, progress: Progress | None = None) -> Path:
             note=note,
         )
     )
-    with progress.stage("write"):
-        write_text(config.path, page)
-    return config.path
 
 
 def _intensities(config: ReportConfig, recipe: Path, run: ClusteredRun) -> tuple[IntensityVolume | None, str]:

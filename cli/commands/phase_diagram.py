@@ -8,6 +8,7 @@ from typing import Any
 
 import rich_click as click
 
+from xtec_cli.commands.report import write_after
 from xtec_cli.options import cluster_options, input_options, own_options
 from xtec_cli.settings import Settings, global_options
 
@@ -31,11 +32,12 @@ _OWN = ("inputs", "output", "against", "units", "values", "joint", "symmetry", "
     click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same answer."),
     click.option("--figures/--no-figures", default=True, help="Draw figures [yes]."),
     click.option("--force", is_flag=True, help="Write into a folder that is not empty."),
+    click.option("--report", is_flag=True, help="Write report.html as well."),
 )
 @cluster_options
 @global_options
 @click.pass_context
-def phase_diagram(context: click.Context, **values: Any) -> None:
+def phase_diagram(context: click.Context, *, report: bool, **values: Any) -> None:
     """Tc of many samples against composition, field, pressure or strain; boundary and critical point.
 
     RUN is a run folder, or a series, which is clustered first; all with the same options. A recipe
@@ -46,23 +48,30 @@ def phase_diagram(context: click.Context, **values: Any) -> None:
     xtec phase-diagram series/*.nxs -o diagram -k 4 --joint
     xtec phase-diagram runs/a runs/b -o diagram --against pressure --value runs/a=0 --value runs/b=1.2
     """
-    from xtec_pipelines.phase_diagram import PhaseDiagramConfig, load_phase_diagram_recipe
-    from xtec_pipelines.validation import validated
-
     settings = context.ensure_object(Settings)
     given = {
         name
         for name in values
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
+    config = _config(values, given)
+    run_and_show(settings, config)
+    if report:
+        write_after(settings, config.output)
+
+
+def _config(values: dict[str, Any], given: set[str]) -> Any:
+    """The configuration, of a recipe or of options; `given` names those that were said."""
+    from xtec_pipelines.phase_diagram import PhaseDiagramConfig, load_phase_diagram_recipe
+    from xtec_pipelines.validation import validated
+
     recipe = Path(values["inputs"][0])
     if len(values["inputs"]) == 1 and recipe.suffix == ".toml":
         changes = {name: values[name] for name in ("output", "force", "figures") if name in given}
         if unused := sorted(given - {"inputs", *changes}):
             names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
             raise click.UsageError(f"{names}: say that in the recipe")
-        run_and_show(settings, load_phase_diagram_recipe(recipe).model_copy(update=changes))
-        return
+        return load_phase_diagram_recipe(recipe).model_copy(update=changes)
     if not values["output"]:
         raise click.UsageError("Missing option '-o' / '--output'.")
     own = {name: values[name] for name in _OWN}
@@ -74,7 +83,7 @@ def phase_diagram(context: click.Context, **values: Any) -> None:
             raise click.UsageError(f"{names}: every input is a run, which is not clustered again")
     if str(own["cluster"].get("clusters", "")).isdigit():
         own["cluster"]["clusters"] = int(own["cluster"]["clusters"])
-    run_and_show(settings, validated(PhaseDiagramConfig, own))
+    return validated(PhaseDiagramConfig, own)
 
 
 def run_and_show(settings: Settings, config: Any) -> None:

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from xtec.report import render_diagram
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 from xtec_pipelines.order_parameter import OrderConfig, run_order_parameter
@@ -197,3 +198,28 @@ def test_maps_of_fewer_axes(browser: Any, tmp_path: Path, region: str) -> None:
     assert re.search(r"H -?[\d.]+ · K -?[\d.]+ · L 0", opened.point(0.5, 0.5))
     assert opened.complaints == []
     opened.page.close()
+
+
+def test_the_page_of_a_phase_diagram(browser: Any, tmp_path: Path) -> None:
+    tc = {"value": 97.59, "low": 96.86, "high": 98.62, "units": "K"}
+    limit = {"value": 40.0, "low": None, "high": 40.0, "units": "K"}
+    common = {"boundary": "q = (1/2, 1/2, 0)", "beta": None, "kind": "second-order"}
+    samples = [
+        {"name": HOSTILE, "x": 0.45, "tc": tc, "upper_limit": None, **common},
+        {"name": "b", "x": 0.95, "tc": None, "upper_limit": limit, **common, "kind": "none"},
+    ]
+    diagram = {"variable": "composition", "units": "", "samples": samples, "boundaries": []}
+    summary = {"phase_diagram": diagram, "failed": {"c": HOSTILE}, "status": {"warnings": []}}
+    path = tmp_path / "report.html"
+    path.write_text(render_diagram(summary, command="xtec", recipe=HOSTILE, figures=[]), encoding="utf-8")
+    page = browser.new_page(offline=True)
+    page.goto(f"file://{path}")
+    assert page.title() == "Phase diagram: composition"
+    text = page.inner_text("main")
+    assert "1 sample of 2 with a transition" in text
+    assert "97.59 +1.03 -0.73 K" in text
+    assert "none above 40 K" in text
+    assert page.locator("tbody th").first.inner_text() == HOSTILE
+    violations = axe.Axe().run(page).response["violations"]
+    assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
+    page.close()

@@ -1,7 +1,7 @@
 """Pages for a browser: of a run, and of one that is going on."""
 
 from xtec.report.live import live_page
-from xtec.report.page import Plane, Report, render
+from xtec.report.page import Plane, Report, render, render_diagram
 from xtec.report.volumes import IntensityCollector, IntensityVolume, LabelVolume, label_volume
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "label_volume",
     "live_page",
     "render",
+    "render_diagram",
 ]

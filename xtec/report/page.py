@@ -15,7 +15,7 @@ from xtec.core.axes import Axis
 from xtec.core.palette import cluster_color
 from xtec.report.templates import source, template
 from xtec.report.volumes import IntensityVolume, LabelVolume, packed
-from xtec.report.words import LEAST_CERTAIN, doubts, findings, vector_text
+from xtec.report.words import LEAST_CERTAIN, boundaries, diagram_doubts, doubts, findings, vector_text
 
 _SCRIPT, _STYLE = "page.js", "page.css"
 
@@ -102,6 +102,7 @@ def render(report: Report) -> str:
     uncertain = float((probability < 255 * LEAST_CERTAIN).mean()) if probability.size else 0.0
     script, style = source(_SCRIPT), source(_STYLE)
     return template("page.html").render(
+        title=report.title,
         report=report,
         summary=report.summary,
         found=findings(report.summary),
@@ -117,6 +118,35 @@ def render(report: Report) -> str:
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         data=Markup(_as_json(_map_data(report))),
+    )
+
+
+def render_diagram(
+    summary: Mapping[str, Any], *, command: str, recipe: str, figures: Sequence[tuple[str, bytes]]
+) -> str:
+    """The page of a phase diagram.
+
+    Parameters
+    ----------
+    summary : mapping
+        What its summary.json holds.
+    command : str
+        The line that repeats it.
+    recipe : str
+        The text of run.toml.
+    figures : sequence of (str, bytes)
+        Captions and PNG images.
+    """
+    diagram = summary["phase_diagram"]
+    return template("diagram.html").render(
+        title=f"Phase diagram: {diagram['variable'].replace('_', ' ')}",
+        diagram=diagram,
+        found=boundaries(summary),
+        doubted=diagram_doubts(summary),
+        command=command,
+        recipe=recipe,
+        figures=[(caption, base64.b64encode(image).decode("ascii")) for caption, image in figures],
+        style=Markup(source(_STYLE)),
     )
 
 

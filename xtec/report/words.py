@@ -125,3 +125,24 @@ def _doubts_of(one: Mapping[str, Any]) -> list[str]:
     if one["kind"] == "crossover":
         lines.append(f"Cluster {one['cluster']} fades smoothly: a crossover, its Tc is where it bends.")
     return lines
+
+
+def boundaries(summary: Summary) -> list[str]:
+    """Sentences on the boundaries of a phase diagram, and on samples without a transition."""
+    diagram = summary["phase_diagram"]
+    ordered = {one["name"] for one in diagram["samples"] if one["tc"]}
+    others = {one["name"] for one in diagram["samples"]} - ordered
+    lines = [f"{counted(len(ordered), 'sample')} of {len(ordered | others)} with a transition."]
+    for one in diagram["boundaries"]:
+        ends = [("T0", one["t0"]), ("xc", one["xc"]), ("phi", one["phi"])]
+        told = ", ".join(f"{name} = {quantity(value)}" for name, value in ends if value)
+        lines.append(f"{one['name']}: {told or 'no boundary can be given'}.")
+    return lines
+
+
+def diagram_doubts(summary: Summary) -> list[str]:
+    """Samples that were left out, boundaries that the samples scatter about, warnings."""
+    left_out = [f"{name} was left out: {why}." for name, why in summary["failed"].items()]
+    drawn = summary["phase_diagram"]["boundaries"]
+    notes = [f"{one['name']}: {one['note']}." for one in drawn if one["note"]]
+    return [*left_out, *notes, *summary["status"]["warnings"]]
