@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -23,6 +26,11 @@ def commands_of(page: Path) -> list[str]:
     lines = (line.strip().removeprefix("$ ") for line in page.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line.startswith("xtec ") and "$SLURM" not in line]
 
+
+RUN_AS_THEY_STAND = ("order-parameter", "unit-cell", "phase-diagram", "nxrefine", "learned/symmetry-breaking")
+"""Pages with commands on the bundled series."""
+
+_PLACEHOLDER = re.compile(r"\b[A-Z]{3,}[0-9]?\b")
 
 LINES = [
     pytest.param(line, id=f"{page.stem}: {line}")
@@ -59,14 +67,25 @@ def test_the_program_takes_it(line: str) -> None:
     command.kind(**given)
 
 
-def test_the_tutorial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., object]
-) -> None:
-    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
-    monkeypatch.chdir(tmp_path)
-    for line in commands_of(ROOT / "docs" / "tutorial.md"):
-        done = run_cli(*shlex.split(line)[1:])
+def go_where_samples_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "sample_data").symlink_to(ROOT / "sample_data")
+    monkeypatch.chdir(folder)
+
+
+def run_page(page: Path, run_cli: Callable[..., Any]) -> None:
+    """Run what stands there, as far as it names files and no placeholders."""
+    for line in commands_of(page):
+        if _PLACEHOLDER.search(line):
+            continue
+        words = shlex.split(line, comments=True)[1:]
+        arguments = [name for word in words for name in (sorted(glob(word)) if "*" in word else [word])]
+        done = run_cli(*arguments)
         assert done.code == 0, (line, done.stderr)
+
+
+def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Any]) -> None:
+    go_where_samples_are(tmp_path, monkeypatch)
+    run_page(ROOT / "docs" / "tutorial.md", run_cli)
     found = json.loads(Path("runs/srn/summary.json").read_text())
     (order,) = found["order_parameters"]
     assert order["tc"]["low"] < 131 < order["tc"]["high"]
@@ -83,3 +102,15 @@ def test_the_tutorial(
     assert {one["x"] for one in samples} == truth.keys()
     for one in samples:
         assert one["tc"]["value"] == pytest.approx(truth[one["x"]], abs=1.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUN_AS_THEY_STAND)
+def test_pages_on_bundled_series(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Callable[..., Any]
+) -> None:
+    go_where_samples_are(tmp_path, monkeypatch)
+    if name == "learned/symmetry-breaking":
+        run_cli("cluster", "sample_data/cro_iuc.nxs", "-o", "runs/iuc", "--mode", "d", "--no-figures")
+    run_page(ROOT / "docs" / f"{name}.md", run_cli)
+    assert list(tmp_path.rglob("summary.json"))
