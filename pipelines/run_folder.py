@@ -15,7 +15,7 @@ from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, Selection
 from xtec.core.types import Mode, Significance
 from xtec.io import write_results
-from xtec.io.atomic import replacing, write_text
+from xtec.io.atomic import make_folder, replacing, write_text
 from xtec.io.run_folder import create_folder, read_summary
 from xtec_pipelines.config import ClusterConfig, dump_recipe
 
@@ -52,10 +52,7 @@ def write_learned(folder: Path, run: ClusterRun) -> None:
     """
     for name, state in run.learned.items():
         path = folder / "plugins" / f"{name}.npz"
-        try:
-            path.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make this folder ({error.strerror})", file=path.parent) from error
+        make_folder(path.parent)
         with replacing(path) as temporary:
             temporary.write_bytes(state)
 

@@ -11,10 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from xtec.core.errors import InputError, OutputError
+from xtec.core.errors import InputError
 from xtec.core.quantities import Quantity
 from xtec.core.wording import plain
-from xtec.io.atomic import write_text
+from xtec.io.atomic import make_folder, write_text
 from xtec_pipelines.recipe import TABLES, Job
 from xtec_pipelines.run_folder import read_summary
 
@@ -136,10 +136,7 @@ def write_table(folder: Path, outcomes: Sequence[Outcome]) -> None:
     OutputError
         If that is not possible.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make this folder ({error.strerror})", file=folder) from error
+    make_folder(folder)
     values = {"samples": [one.as_json() for one in outcomes]}
     as_json, as_csv = (folder / name for name in TABLES)
     write_text(as_json, json.dumps(values, indent=2) + "\n")
