@@ -48,6 +48,7 @@ def peak_positions(run: ClusteredRun, members: NDArray[np.intp]) -> PeakPosition
         pixel=_placed(pixel[None], columns)[0],
         low=_placed(ends[None, :, 0], columns)[0],
         high=_placed(ends[None, :, 1], columns)[0],
+        connected=maxima.peak[mine],
     )
 
 
@@ -63,7 +64,8 @@ def superlattice(run: ClusteredRun, symmetry: str | None = None) -> list[WaveVec
     here = peak_positions(run, members[:0])
     centroid = hkl_of(run, members)
     weight = run.peaks.intensity[members].mean(axis=1)
-    peaks = replace(here, hkl=centroid, whole=np.isfinite(centroid), weight=weight, error=None)
+    own = {"hkl": centroid, "whole": np.isfinite(centroid), "weight": weight}
+    peaks = replace(here, **own, error=None, connected=None)
     found = find_wave_vectors(peaks, lattice, ())
     return [vector for vector in found if not vector.is_bragg and vector.peaks >= _LEAST_PEAKS]
 

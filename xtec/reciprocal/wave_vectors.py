@@ -66,6 +66,8 @@ class PeakPositions:
         Grid step of each axis, in r.l.u.
     low, high : array, shape (3,)
         Extent of the measured region; NaN along axes that were not measured.
+    connected : array, shape (P,), optional
+        Number of the connected voxels that each lies in, where several may.
     """
 
     hkl: Float64Array
@@ -75,11 +77,16 @@ class PeakPositions:
     pixel: Float64Array
     low: Float64Array
     high: Float64Array
+    connected: NDArray[np.int64] | None = None
 
     def __getitem__(self, which: Mask) -> PeakPositions:
-        error = None if self.error is None else self.error[which]
         return replace(
-            self, hkl=self.hkl[which], whole=self.whole[which], weight=self.weight[which], error=error
+            self,
+            hkl=self.hkl[which],
+            whole=self.whole[which],
+            weight=self.weight[which],
+            error=None if self.error is None else self.error[which],
+            connected=None if self.connected is None else self.connected[which],
         )
 
 

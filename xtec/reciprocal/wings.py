@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xtec.core.order import WaveVector
 from xtec.core.types import Float64Array
@@ -16,9 +17,15 @@ _REACH = 2.5
 
 _AT_ARM = 1.5
 
+_FAINT = 0.05
+_SHARED = 0.9
+
 
 def without_wings(vectors: Sequence[WaveVector], peaks: PeakPositions) -> list[WaveVector]:
-    """Leave out wave vectors that lie within two and a half pixels of one with more intensity.
+    """Leave out wave vectors that come from the slopes of the peaks of one with more intensity.
+
+    Those lie within two and a half pixels of it; or they have less than a twentieth of its intensity, and
+    nearly all of their maxima lie in the same connected voxels as one of its.
 
     Parameters
     ----------
@@ -26,15 +33,17 @@ def without_wings(vectors: Sequence[WaveVector], peaks: PeakPositions) -> list[W
         Of the same peaks.
     peaks : PeakPositions
     """
-    weight = [_intensity(vector, peaks) for vector in vectors]
-    return [
-        vector
-        for vector, own in zip(vectors, weight, strict=True)
-        if not any(
-            other > own and near(vector, stronger, peaks.pixel)
-            for stronger, other in zip(vectors, weight, strict=True)
+    at = [_at_arms(vector, peaks) for vector in vectors]
+    weight = [float(peaks.weight[mine].sum()) for mine in at]
+
+    def is_wing(i: int, j: int) -> bool:
+        faint = weight[i] < _FAINT * weight[j]
+        return weight[j] > weight[i] and (
+            near(vectors[i], vectors[j], peaks.pixel) or (faint and _on_slopes(at[i], at[j], peaks))
         )
-    ]
+
+    everyone = range(len(vectors))
+    return [vectors[i] for i in everyone if not any(is_wing(i, j) for j in everyone)]
 
 
 def near(one: WaveVector, other: WaveVector, pixel: Float64Array) -> bool:
@@ -44,10 +53,17 @@ def near(one: WaveVector, other: WaveVector, pixel: Float64Array) -> bool:
     return all(bool((np.nan_to_num(step) <= _REACH).all(axis=1).any()) for step in steps)
 
 
-def _intensity(vector: WaveVector, peaks: PeakPositions) -> float:
-    """Sum over the peaks at its arms."""
+def _on_slopes(own: NDArray[np.bool_], other: NDArray[np.bool_], peaks: PeakPositions) -> bool:
+    """Whether the maxima of one wave vector are in the connected voxels of another's."""
+    if peaks.connected is None or not own.any():
+        return False
+    return float(np.isin(peaks.connected[own], peaks.connected[other]).mean()) >= _SHARED
+
+
+def _at_arms(vector: WaveVector, peaks: PeakPositions) -> NDArray[np.bool_]:
+    """The peaks at its arms."""
     at_arm = np.zeros(len(peaks.hkl), dtype=bool)
     for arm in vector.arms:
         step = np.abs(folded(peaks.hkl - arm.q)) / peaks.pixel
         at_arm |= (np.nan_to_num(step) <= _AT_ARM).all(axis=1)
-    return float(peaks.weight[at_arm].sum())
+    return at_arm
