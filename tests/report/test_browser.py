@@ -137,6 +137,8 @@ def test_sliders_move_the_map(opened: Opened) -> None:
     page.locator("#scan").focus()
     page.keyboard.press("End")
     assert page.inner_text("#scan-value") == "220 K"
+    assert page.inner_text("#shown").startswith("H, K: intensity at 220 K")
+    assert page.inner_text("#shown").endswith("L = 0.1 r.l.u.")
     assert opened.picture() != cold
     assert opened.complaints == []
 

@@ -312,9 +312,19 @@
     find("scan").setAttribute("aria-valuetext", text);
   }
 
+  function showCaption() {
+    const { fixed, x, y } = plane(), units = (axis) => data.axes[axis].units;
+    const cut = fixed === null ? [] : [`${data.axes[fixed].name} = ${rounded(coordinate(state.slice[fixed], fixed))} ${units(fixed)}`];
+    const shown = state.show === "labels" ? "clusters"
+      : `intensity at ${rounded(data.intensities.scan[state.row])} ${data.intensities.units}, darker is more, in steps of its logarithm`;
+    const across = [y, x].filter((axis) => axis !== null).map((axis) => data.axes[axis].name).reverse().join(", ");
+    find("shown").textContent = [`${across}: ${shown}`, ...cut].join("; ");
+  }
+
   function redraw() {
     showSlice();
     showScan();
+    showCaption();
     draw();
     if (state.cross) tell(placeOf(...state.cross));
   }
