@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -466,8 +467,9 @@ class TestDemo:
     ) -> None:
         done = xtec_command("demo", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
+        assert all(re.fullmatch(r"\w+: done in .*", line) for line in done.stderr.splitlines())
         assert (tmp_path / "runs" / "demo" / "summary.json").exists()
+        assert (tmp_path / "runs" / "demo" / "report.html").exists()
         assert "order parameter" in done.stdout
         monkeypatch.chdir(tmp_path)
         again = run_cli("demo", "--json")
