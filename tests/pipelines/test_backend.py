@@ -42,10 +42,10 @@ def run(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def assert_same_labels(here: ClusterRun, there: ClusterRun) -> None:
-    """But for voxels whose two clusters are as probable."""
+    """But for voxels whose two clusters are nearly as probable."""
     differ = there.map.label != here.map.label
     for run in (here, there):
-        assert not (run.probability[differ] > 0.505).any()
+        assert not (run.probability[differ] > 0.55).any()
 
 
 CASES = {
@@ -80,8 +80,9 @@ def test_the_same_clusters(run: Run, case: str) -> None:
     assert there.counts == here.counts
     np.testing.assert_array_equal(there.map.index, here.map.index)
     assert there.threshold.cutoff == pytest.approx(here.threshold.cutoff, abs=1e-9)
-    # EM stops within its tolerance of the optimum, not at the same point: the plain sums are of float64.
-    assert there.mixture.log_likelihood == pytest.approx(here.mixture.log_likelihood, abs=2e-4)
+    # EM stops within its tolerance of the optimum, not at the same point: the plain sums are of float64, and
+    # the fused ones of float32 in an order that depends on the processor.
+    assert there.mixture.log_likelihood == pytest.approx(here.mixture.log_likelihood, abs=1e-3)
     np.testing.assert_allclose(there.mixture.means, here.mixture.means, atol=0.02)
     assert_same_labels(here, there)
 
