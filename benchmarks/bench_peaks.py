@@ -12,7 +12,7 @@ from scipy import ndimage
 from timing import Answer, Benchmark, Contender
 
 from xtec.peaks import average_peaks, connect
-from xtec_pipelines.holding import Kept
+from xtec_pipelines.streaming.holding import Kept
 
 
 def benchmark(kept: Kept, shape: tuple[int, ...], reference: Peer | None) -> Benchmark:

@@ -20,7 +20,7 @@ from timing import Answer, Benchmark, Contender, Timed
 
 from xtec.core.memory import parse_bytes
 from xtec.core.parallel import n_cores
-from xtec_pipelines.plan import plan_run
+from xtec_pipelines.streaming.plan import plan_run
 
 
 @dataclass

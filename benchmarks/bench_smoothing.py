@@ -11,7 +11,7 @@ from timing import Answer, Benchmark, Contender
 
 from xtec.compat.markov import GMM_kernels
 from xtec.mixture.smoothing import LocalKernel, PeriodicKernel, neighbourhood
-from xtec_pipelines.holding import Kept
+from xtec_pipelines.streaming.holding import Kept
 
 _PLANES = 5
 _K = 4

@@ -21,9 +21,9 @@ from xtec.core.reflections import BrokenSymmetry
 from xtec.io.clustered import read_clustered
 from xtec.reciprocal import make_lattice
 from xtec.simulation import Overrides, broken_operations, make_specs
-from xtec_pipelines.broken_symmetry import broken_symmetry, strongest_peaks
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
+from xtec_pipelines.findings.broken_symmetry import broken_symmetry, strongest_peaks
 from xtec_pipelines.simulate import SimulateConfig, run_simulate
 
 SPACE_GROUP = "Fd-3m"

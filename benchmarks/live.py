@@ -30,7 +30,7 @@ from xtec.io.arrival_writer import record_work
 from xtec.io.nexus_writer import now
 from xtec_pipelines.validation import validated
 from xtec_pipelines.watch import run_watch
-from xtec_pipelines.watch_config import WatchConfig
+from xtec_pipelines.watching.config import WatchConfig
 
 _READS = 5
 

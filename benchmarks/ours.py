@@ -12,10 +12,10 @@ from series import Subject
 
 from xtec.core.parallel import Threads, one_blas_thread
 from xtec.io import open_series
-from xtec_pipelines.holding import IngestOptions, Kept
-from xtec_pipelines.ingest import KeptTrajectories, ingest
-from xtec_pipelines.plan import plan_run
-from xtec_pipelines.readers import close_readers
+from xtec_pipelines.streaming.holding import IngestOptions, Kept
+from xtec_pipelines.streaming.ingest import KeptTrajectories, ingest
+from xtec_pipelines.streaming.plan import plan_run
+from xtec_pipelines.streaming.readers import close_readers
 
 _AMPLE = 2**40
 _PROGRAM = "import sys; from xtec_cli.main import main; sys.exit(main())"

@@ -33,7 +33,7 @@ from timing import Benchmark, ContenderFailedError, measure
 
 from xtec.core.types import Rescale
 from xtec.preprocess import rescale
-from xtec_pipelines.holding import Kept
+from xtec_pipelines.streaming.holding import Kept
 
 STORED = (
     ("stacked", "none"),

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from xtec.core.results import ClusterRun, ClusterSummary
     from xtec_pipelines.inspect import Inspection
-    from xtec_pipelines.plan import RunPlan
     from xtec_pipelines.rehearsal import Rehearsal
     from xtec_pipelines.stack import Stacking
+    from xtec_pipelines.streaming.plan import RunPlan
 
 
 def show_json(values: dict[str, Any]) -> None:

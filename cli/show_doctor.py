@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xtec_cli.layout import make_console, show_line
 
 if TYPE_CHECKING:
-    from xtec_pipelines.diagnosis import Diagnosis
+    from xtec_pipelines.health.diagnosis import Diagnosis
 
 _STATE = 8
 

@@ -12,9 +12,9 @@ _NUMBERS = ("clusters", "kept", "memory", "reading", "Tc", "q", "s")
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from xtec_pipelines.recipe import Problem, Recipe
-    from xtec_pipelines.recipe_check import Checked
-    from xtec_pipelines.samples_table import Outcome
+    from xtec_pipelines.recipes.check import Checked
+    from xtec_pipelines.recipes.recipe import Problem, Recipe
+    from xtec_pipelines.recipes.samples_table import Outcome
 
 
 def show_check(recipe: Recipe, checked: Sequence[Checked], problems: Sequence[Problem]) -> None:
@@ -57,8 +57,8 @@ def _plans(checked: Sequence[Checked]) -> Table:
 def show_samples(recipe: Recipe, outcomes: Sequence[Outcome]) -> None:
     """A line for each sample, more where there are several transitions; and where the table is."""
     from xtec_cli.layout import make_console, show_line, show_table
-    from xtec_pipelines.recipe import LOGS
-    from xtec_pipelines.samples_table import cells
+    from xtec_pipelines.recipes.recipe import LOGS
+    from xtec_pipelines.recipes.samples_table import cells
 
     table = _table("sample", "clusters", "kept", "orders", "Tc", "q", "s")
     for outcome in outcomes:

@@ -19,33 +19,33 @@ from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
-from xtec_pipelines.averaged import every_peak
+from xtec_pipelines.clustering.averaged import every_peak
+from xtec_pipelines.clustering.fitting import fit_mixture, fit_smoothed, fitted
+from xtec_pipelines.clustering.gathering import averaged, backdrop_of, ingest_options, rescaled
+from xtec_pipelines.clustering.journal import Journal
+from xtec_pipelines.clustering.labelled import Labelled
+from xtec_pipelines.clustering.level import Level
+from xtec_pipelines.clustering.modes import ModeChoice, choose_mode
+from xtec_pipelines.clustering.noise import count_scale
+from xtec_pipelines.clustering.novelty import what_is_new
+from xtec_pipelines.clustering.peaks import connect_clusters, measure
+from xtec_pipelines.clustering.plugged import RunPlugins
+from xtec_pipelines.clustering.reading import Members, number_clusters, summarise
+from xtec_pipelines.clustering.reference import Reference
+from xtec_pipelines.clustering.second_pass import FIRST_PASS, Parent, load_parent, take
+from xtec_pipelines.clustering.smoothing import make_neighbourhood
+from xtec_pipelines.clustering.writers import check_writers, write_more
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.devices import DeviceChoice, choose_device, device_bytes
-from xtec_pipelines.fitting import fit_mixture, fit_smoothed, fitted
-from xtec_pipelines.gathering import averaged, backdrop_of, ingest_options, rescaled
-from xtec_pipelines.ingest import KeptTrajectories, ingest
-from xtec_pipelines.journal import Journal
-from xtec_pipelines.labelled import Labelled
-from xtec_pipelines.level import Level
 from xtec_pipelines.logbook import Logbook, logbook
-from xtec_pipelines.modes import ModeChoice, choose_mode
-from xtec_pipelines.noise import count_scale
-from xtec_pipelines.novelty import what_is_new
-from xtec_pipelines.peaks import connect_clusters, measure
-from xtec_pipelines.plan import plan_run
-from xtec_pipelines.plugged import RunPlugins
-from xtec_pipelines.readers import close_readers
-from xtec_pipelines.reading import Members, number_clusters, summarise
-from xtec_pipelines.reference import Reference
 from xtec_pipelines.run_folder import write_run
-from xtec_pipelines.second_pass import FIRST_PASS, Parent, load_parent, take
-from xtec_pipelines.smoothing import make_neighbourhood
-from xtec_pipelines.workers import open_workers
-from xtec_pipelines.writers import check_writers, write_more
+from xtec_pipelines.streaming.devices import DeviceChoice, choose_device, device_bytes
+from xtec_pipelines.streaming.ingest import KeptTrajectories, ingest
+from xtec_pipelines.streaming.plan import plan_run
+from xtec_pipelines.streaming.readers import close_readers
+from xtec_pipelines.streaming.workers import open_workers
 
 if TYPE_CHECKING:
-    from xtec_pipelines.following import Following
+    from xtec_pipelines.clustering.following import Following
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from xtec.core.types import Backend, CovarianceType, Mode, Rescale, SmoothKernel
 from xtec.io import OpenOptions
 from xtec.plugins import parse_plugin
 from xtec.preprocess import parse_threshold
-from xtec_pipelines.peaks import QUANTITIES
+from xtec_pipelines.clustering.peaks import QUANTITIES
+from xtec_pipelines.streaming.workers import parse_scheduler
 from xtec_pipelines.validation import read_recipe, validated
-from xtec_pipelines.workers import parse_scheduler
 
 _MEMORY_SHARE = 0.5
 """Share of the available memory that is taken when no limit is given."""

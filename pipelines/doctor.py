@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from xtec_pipelines.diagnosis import Diagnosis
-from xtec_pipelines.doctor_machine import check_folder, check_locking, check_memory, check_speed, check_tmp
-from xtec_pipelines.doctor_software import (
+from xtec_pipelines.health.diagnosis import Diagnosis
+from xtec_pipelines.health.machine import check_folder, check_locking, check_memory, check_speed, check_tmp
+from xtec_pipelines.health.software import (
     check_completion,
     check_dask,
     check_distributions,

@@ -13,7 +13,7 @@ from xtec.io import Series, open_series
 from xtec.io.storage import storage_notes
 from xtec.io.tree import file_tree
 from xtec_pipelines.config import InputConfig
-from xtec_pipelines.plan import RunPlan, plan_run
+from xtec_pipelines.streaming.plan import RunPlan, plan_run
 
 _GAPS_NAMED = 5
 

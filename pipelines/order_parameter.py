@@ -22,9 +22,9 @@ from xtec.io.tables import write_peaks
 from xtec.order_parameter import ClusterPeaks, onsets_of_peaks, order_parameters
 from xtec.plugins import open_plugin, parse_plugin
 from xtec.reciprocal import Lattice, find_wave_vectors, make_lattice, near, without_wings
-from xtec_pipelines.curve_method import read_by
+from xtec_pipelines.findings.curve_method import read_by
+from xtec_pipelines.findings.places import in_reciprocal_space, peak_positions
 from xtec_pipelines.logbook import logbook
-from xtec_pipelines.places import in_reciprocal_space, peak_positions
 from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
 
 logger = logging.getLogger(__name__)

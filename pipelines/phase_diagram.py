@@ -26,13 +26,13 @@ from xtec.io.phase_diagram import write_phase_diagram
 from xtec.io.run_folder import check_output
 from xtec.order_parameter import LEAST_TEMPERATURES
 from xtec.phase_diagram import SampleTransitions, assemble
-from xtec_pipelines.abscissa import abscissa
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
-from xtec_pipelines.joint import JointClusters, cluster_jointly
+from xtec_pipelines.findings.abscissa import abscissa
+from xtec_pipelines.findings.joint import JointClusters, cluster_jointly
+from xtec_pipelines.findings.places import superlattice
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.order_parameter import OrderConfig, find_order
-from xtec_pipelines.places import superlattice
 from xtec_pipelines.run_folder import run_folder
 from xtec_pipelines.validation import read_recipe, validated
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from xtec.core.parallel import n_cores
 from xtec.io.run_folder import check_output
+from xtec_pipelines.clustering.plugged import RunPlugins
+from xtec_pipelines.clustering.second_pass import load_parent
+from xtec_pipelines.clustering.writers import check_writers
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.devices import DeviceChoice, choose_device, device_bytes
 from xtec_pipelines.inspect import Inspection, inspect_series
-from xtec_pipelines.plan import plan_run
-from xtec_pipelines.plugged import RunPlugins
-from xtec_pipelines.second_pass import load_parent
-from xtec_pipelines.writers import check_writers
+from xtec_pipelines.streaming.devices import DeviceChoice, choose_device, device_bytes
+from xtec_pipelines.streaming.plan import plan_run
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from xtec.io import Series, open_series
 from xtec.io.atomic import write_text
 from xtec.io.clustered import read_clustered, read_probability
 from xtec.io.provenance import Process, read_process
+from xtec.io.run_folder import read_summary
 from xtec.report import (
     IntensityCollector,
     IntensityVolume,
@@ -26,7 +27,7 @@ from xtec.report import (
     render_diagram,
 )
 from xtec_pipelines.config import ClusterConfig, load_recipe
-from xtec_pipelines.run_folder import read_summary, run_folder
+from xtec_pipelines.run_folder import run_folder
 
 logger = logging.getLogger(__name__)
 

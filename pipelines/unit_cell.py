@@ -38,15 +38,15 @@ from xtec.reciprocal import (
     make_lattice,
     parse_condition,
 )
-from xtec_pipelines.broken_symmetry import (
+from xtec_pipelines.findings.broken_symmetry import (
     broken_symmetry,
     broken_symmetry_summary,
     draw_broken_symmetry,
     strongest_peaks,
 )
+from xtec_pipelines.findings.places import in_reciprocal_space
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.order_parameter import OrderConfig, find_order
-from xtec_pipelines.places import in_reciprocal_space
 from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
 
 logger = logging.getLogger(__name__)

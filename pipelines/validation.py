@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from xtec.core.errors import ConfigError, InputError, SeriesNotFoundError, XtecError
-from xtec_pipelines.recipe_lines import Place
+from xtec_pipelines.toml_lines import Place
 
 Options = TypeVar("Options", bound=BaseModel)
 

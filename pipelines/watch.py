@@ -38,12 +38,12 @@ from xtec.io.readiness import Found, Signature
 from xtec.io.run_folder import check_output
 from xtec.operando.follow import ClusterMembers
 from xtec_pipelines.cluster import cluster_series
-from xtec_pipelines.copies import Copies
-from xtec_pipelines.following import Following
+from xtec_pipelines.clustering.following import Following
 from xtec_pipelines.logbook import appended_log, logbook
-from xtec_pipelines.suggest import open_sampler, suggest
-from xtec_pipelines.watch_config import WatchConfig
-from xtec_pipelines.watch_folder import LiveFolder, in_words
+from xtec_pipelines.watching.config import WatchConfig
+from xtec_pipelines.watching.copies import Copies
+from xtec_pipelines.watching.folder import LiveFolder, in_words
+from xtec_pipelines.watching.suggest import open_sampler, suggest
 
 logger = logging.getLogger(__name__)
 

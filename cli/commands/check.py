@@ -28,8 +28,8 @@ def check(settings: Settings, recipe: Path, output: str | None, force: bool, res
     from xtec_cli.errors import exit_code
     from xtec_cli.show import show_json
     from xtec_cli.show_recipes import show_check
-    from xtec_pipelines.recipe_check import check_recipe
-    from xtec_pipelines.recipe_file import open_recipe
+    from xtec_pipelines.recipes.check import check_recipe
+    from xtec_pipelines.recipes.file import open_recipe
 
     settings.start_logging()
     read = open_recipe(recipe, output=output, force=force, resume=resume)

@@ -68,11 +68,12 @@ def rehearse_and_show(settings: Settings, config: Any) -> None:
 
 def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> None:
     """Run a configuration and show its table (or its summary as JSON); before it the sweep, if asked for."""
+    from xtec.io.run_folder import read_summary
     from xtec_cli.interrupts import resumable
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_next, show_run, show_selection
     from xtec_pipelines.cluster import run_cluster
-    from xtec_pipelines.run_folder import read_summary, summary
+    from xtec_pipelines.run_folder import summary
 
     settings.start_logging()
     finished = Path(config.output) / "summary.json"

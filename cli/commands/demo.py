@@ -25,6 +25,7 @@ def demo(settings: Settings, output: str) -> None:
     xtec demo
     xtec demo -o /tmp/demo
     """
+    from xtec.io.run_folder import read_summary
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_run
     from xtec_cli.show_findings import show_order
@@ -32,7 +33,6 @@ def demo(settings: Settings, output: str) -> None:
     from xtec_pipelines.demo import demo_config
     from xtec_pipelines.order_parameter import OrderConfig, run_order_parameter
     from xtec_pipelines.report import ReportConfig, run_report
-    from xtec_pipelines.run_folder import read_summary
 
     settings.start_logging()
     with terminal_progress(settings) as progress:

@@ -20,7 +20,7 @@ def recipe() -> None:
 def list_presets(settings: Settings) -> None:
     """Show the recipes there are to begin with."""
     from xtec_cli.show import show_json
-    from xtec_pipelines.recipe_presets import presets
+    from xtec_pipelines.recipes.presets import presets
 
     found = presets()
     if settings.json:
@@ -44,8 +44,8 @@ def init(settings: Settings, preset: str, output: Path | None, schema: bool, for
     xtec recipe init cdw -o sr3rh4sn13.toml
     """
     from xtec_cli.show import show_json
-    from xtec_pipelines.recipe_presets import write_preset
-    from xtec_pipelines.recipe_schema import recipe_schema
+    from xtec_pipelines.recipes.presets import write_preset
+    from xtec_pipelines.recipes.schema import recipe_schema
 
     described = recipe_schema(_descriptions()) if schema else None
     written = write_preset(preset, output or Path(f"{preset}.toml"), schema=described, force=force)
@@ -61,7 +61,7 @@ def init(settings: Settings, preset: str, output: Path | None, schema: bool, for
 def schema() -> None:
     """Print the JSON schema of recipes."""
     from xtec_cli.show import show_json
-    from xtec_pipelines.recipe_schema import recipe_schema
+    from xtec_pipelines.recipes.schema import recipe_schema
 
     show_json(recipe_schema(_descriptions()))
 
@@ -73,7 +73,7 @@ def schema() -> None:
 def samples(settings: Settings, path: Path) -> None:
     """Print the names of the samples of a recipe, a line each, in the order of --sample-index."""
     from xtec_cli.show import show_json
-    from xtec_pipelines.recipe_file import load_recipe_file
+    from xtec_pipelines.recipes.file import load_recipe_file
 
     names = [job.name for job in load_recipe_file(path).jobs if job.name]
     if settings.json:

@@ -12,7 +12,7 @@ import rich_click as click
 from xtec_cli.settings import Settings, global_options
 
 if TYPE_CHECKING:
-    from xtec_pipelines.recipe import Job, Recipe
+    from xtec_pipelines.recipes.recipe import Job, Recipe
 
 
 @click.command("run")
@@ -45,7 +45,7 @@ def run(settings: Settings, recipe: Path, **values: Any) -> None:
     xtec run samples.toml --resume
     xtec run samples.toml --sample-index $SLURM_ARRAY_TASK_ID --resume
     """
-    from xtec_pipelines.recipe_file import load_recipe_file
+    from xtec_pipelines.recipes.file import load_recipe_file
 
     asked = [name for name in ("sample", "sample_index", "collect") if values[name]]
     if len(asked) > 1:
@@ -69,9 +69,9 @@ def _do(settings: Settings, job: Job, *, resume: bool) -> None:
     """The command of a recipe and what follows, each shown as on its own; as JSON, what comes of all."""
     import time
 
+    from xtec.io.run_folder import read_summary
     from xtec_cli.show import show_json
-    from xtec_pipelines.recipe_record import is_done, remember
-    from xtec_pipelines.run_folder import read_summary
+    from xtec_pipelines.recipes.record import is_done, remember
 
     noted = bool(job.name) or len(job.steps) > 1
     together = settings.json and len(job.steps) > 1
@@ -103,8 +103,8 @@ def _do_all(settings: Settings, recipe: Recipe, *, collect: bool, force: bool, r
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json
     from xtec_cli.show_recipes import show_samples
-    from xtec_pipelines.samples import collected, run_samples
-    from xtec_pipelines.samples_table import write_table
+    from xtec_pipelines.recipes.samples import collected, run_samples
+    from xtec_pipelines.recipes.samples_table import write_table
 
     settings.start_logging()
     if collect:

@@ -100,7 +100,7 @@ def _write(settings: Settings, values: dict[str, Any]) -> None:
 
 def _arrive(settings: Settings, values: dict[str, Any]) -> None:
     from xtec_cli.show import show_json
-    from xtec_pipelines.arrive import Done, make_arrive_config, run_arrive
+    from xtec_pipelines.simulating.arrive import Done, make_arrive_config, run_arrive
 
     def show(done: Done) -> None:
         if settings.json:

@@ -76,7 +76,7 @@ def watch(settings: Settings, **values: Any) -> None:
     xtec watch scans -o runs/live --suggest 2 --range 30:300 --step 2 --direction cooling
     """
     from xtec_pipelines.validation import validated
-    from xtec_pipelines.watch_config import WatchConfig
+    from xtec_pipelines.watching.config import WatchConfig
 
     run_and_show(settings, validated(WatchConfig, values))
 
@@ -105,7 +105,7 @@ def _say(settings: Settings, event: dict[str, Any]) -> None:
         return
     from datetime import datetime
 
-    from xtec_pipelines.watch_folder import in_words
+    from xtec_pipelines.watching.folder import in_words
 
     time = datetime.fromisoformat(event["time"]).astimezone()
     click.echo(f"{time:%H:%M:%S} {event['event']:<10} {in_words(event)}".rstrip())

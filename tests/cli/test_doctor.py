@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xtec_pipelines import doctor
-from xtec_pipelines.diagnosis import Diagnosis
+from xtec_pipelines.health.diagnosis import Diagnosis
 
 RunCli = Callable[..., object]
 

@@ -158,7 +158,7 @@ ON_CLUSTERS = {
 def test_nonsense_in_options(
     command: str, series: Path, tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xtec_pipelines.dask_workers._PATIENCE", 0.2)
+    monkeypatch.setattr("xtec_pipelines.streaming.dask_workers._PATIENCE", 0.2)
     options = {**NONSENSE, **(ON_CLUSTERS if command == "cluster" else {})}
     extra = ("--copy",) if command == "stack" else ("--no-figures",) if command == "cluster" else ()
     for number, (option, values) in enumerate(options.items()):

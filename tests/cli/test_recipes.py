@@ -18,7 +18,7 @@ RunCli = Callable[..., Any]
 
 SLAB = "L=0:1,K=0:3,H=0:3"
 
-FOLDER = files("xtec_pipelines") / "recipes"
+FOLDER = files("xtec_pipelines.recipes")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from xtec_cli.main import xtec
 from xtec_cli.settings import Settings
-from xtec_pipelines.recipe_commands import COMMANDS
+from xtec_pipelines.recipes.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/learned/*.md")])

@@ -28,9 +28,9 @@ from xtec.learned.symmetry_operations import OperationGroup, operation_group
 from xtec.plotting.broken_symmetry import plot_broken_symmetry
 from xtec.reciprocal import make_lattice
 from xtec.simulation import Overrides, Transition, broken_operations, make_specs
-from xtec_pipelines.broken_symmetry import broken_symmetry, strongest_peaks
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
+from xtec_pipelines.findings.broken_symmetry import broken_symmetry, strongest_peaks
 from xtec_pipelines.simulate import SimulateConfig, run_simulate
 
 SERIES = Path(__file__).resolve().parents[2] / "sample_data" / "cro_iuc.nxs"

@@ -9,7 +9,7 @@ import pytest
 
 from xtec.core.errors import ConfigError
 from xtec.core.quantities import Quantity, SampleInfo
-from xtec_pipelines.abscissa import abscissa
+from xtec_pipelines.findings.abscissa import abscissa
 
 
 def runs(**conditions: dict[str, Quantity]) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from xtec.io import open_series
 from xtec.io.arrival_writer import write_slowly
 from xtec.io.arrivals import WatchedFolder
 from xtec.io.truth import read_truth
-from xtec_pipelines.arrival_plan import Action, Fault, Order, plan_arrivals
-from xtec_pipelines.arrive import Done, make_arrive_config, run_arrive
 from xtec_pipelines.simulate import make_simulate_config, run_simulate
+from xtec_pipelines.simulating.arrival_plan import Action, Fault, Order, plan_arrivals
+from xtec_pipelines.simulating.arrive import Done, make_arrive_config, run_arrive
 
 SMALL = {"preset": "tiny", "region": "H=-1:1,K=0:1,L=0:0.2", "n_temperatures": 6}
 MAIN = "import sys; from xtec_cli.main import main; sys.exit(main())"

@@ -18,10 +18,10 @@ from xtec.core.results import ClusterRun
 from xtec.core.types import Backend
 from xtec.io import open_series
 from xtec.io.scratch import Scratch
-from xtec_pipelines import devices, workers
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
-from xtec_pipelines.devices import WORTH_A_GPU, choose_device
+from xtec_pipelines.streaming import devices, workers
+from xtec_pipelines.streaming.devices import WORTH_A_GPU, choose_device
 
 SAMPLE = str(files("xtec_pipelines.sample_data") / "srn_cdw.nxs")
 

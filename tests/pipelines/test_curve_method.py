@@ -14,7 +14,7 @@ from xtec.core.errors import BackendUnavailableError
 from xtec.core.order import CurveReading, OrderParameter
 from xtec.core.quantities import Quantity
 from xtec.plugins import Plugin, PluginSpec
-from xtec_pipelines.curve_method import read_by
+from xtec_pipelines.findings.curve_method import read_by
 
 SCAN = Axis("temperature", np.array([10.0, 20.0, 30.0, 40.0, 50.0]), "K")
 CURVE = OrderParameter(

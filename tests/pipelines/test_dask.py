@@ -22,11 +22,11 @@ from xtec.core.parallel import Threads
 from xtec.io import open_series
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
-from xtec_pipelines.dask_workers import DaskWorkers, connect_to, local_processes
-from xtec_pipelines.holding import IngestOptions
-from xtec_pipelines.ingest import ingest
-from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.readers import close_readers
+from xtec_pipelines.streaming.dask_workers import DaskWorkers, connect_to, local_processes
+from xtec_pipelines.streaming.holding import IngestOptions
+from xtec_pipelines.streaming.ingest import ingest
+from xtec_pipelines.streaming.plan import ShardPlan
+from xtec_pipelines.streaming.readers import close_readers
 
 WriteSeries = Callable[..., Path]
 
@@ -75,7 +75,7 @@ def test_same_labels_as_threads(
     options: dict[str, object],
     together: int,
 ) -> None:
-    monkeypatch.setattr("xtec_pipelines.dask_workers._TOGETHER", together)
+    monkeypatch.setattr("xtec_pipelines.streaming.dask_workers._TOGETHER", together)
     for scheduler in ("threads", cluster.scheduler_address):
         run_cluster(
             make_config(
@@ -122,10 +122,10 @@ import json, os, signal, sys, threading
 import numpy as np
 from distributed import Client, LocalCluster
 from xtec.io import open_series
-from xtec_pipelines.dask_workers import DaskWorkers
-from xtec_pipelines.holding import IngestOptions
-from xtec_pipelines.ingest import ingest
-from xtec_pipelines.plan import ShardPlan
+from xtec_pipelines.streaming.dask_workers import DaskWorkers
+from xtec_pipelines.streaming.holding import IngestOptions
+from xtec_pipelines.streaming.ingest import ingest
+from xtec_pipelines.streaming.plan import ShardPlan
 
 def main(path, output, when):
     series = open_series(path)
@@ -194,7 +194,7 @@ def test_an_error_in_a_worker_comes_home(
 
 
 def test_no_scheduler_there(series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xtec_pipelines.dask_workers._PATIENCE", 1)
+    monkeypatch.setattr("xtec_pipelines.streaming.dask_workers._PATIENCE", 1)
     config = {"inputs": [str(series)], "output": str(tmp_path / "run"), "scheduler": "tcp://127.0.0.1:1"}
     with pytest.raises(BackendUnavailableError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         run_cluster(make_config(config))
@@ -231,8 +231,8 @@ def test_one_worker_a_gpu(
         processes=False, threads_per_worker=1, **given
     )
     monkeypatch.setitem(sys.modules, "dask_cuda", module)
-    monkeypatch.setattr("xtec_pipelines.dask_workers.n_cuda_devices", lambda: 2)
-    monkeypatch.setattr("xtec_pipelines.dask_workers.open_cuda", lambda: None)
+    monkeypatch.setattr("xtec_pipelines.streaming.dask_workers.n_cuda_devices", lambda: 2)
+    monkeypatch.setattr("xtec_pipelines.streaming.dask_workers.open_cuda", lambda: None)
     with local_processes(asked, 10**9, tmp_path, Cuda()) as workers:
         assert workers.n == started
         assert workers.device == Cuda()

@@ -12,8 +12,8 @@ from xtec.core.chunking import block_shape
 from xtec.core.device import Device, Host, Other
 from xtec.io import open_series
 from xtec.io.reader import SeriesReader
-from xtec_pipelines.feeding import feed
-from xtec_pipelines.readers import close_readers
+from xtec_pipelines.streaming.feeding import feed
+from xtec_pipelines.streaming.readers import close_readers
 
 STRICT = Other("array_api_strict", "device1")
 

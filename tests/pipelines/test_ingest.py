@@ -19,10 +19,10 @@ from xtec.io import Series, open_series
 from xtec.io.reader import SeriesReader
 from xtec.io.scratch import Scratch
 from xtec.preprocess import MaskRules, find_threshold
-from xtec_pipelines.holding import IngestOptions
-from xtec_pipelines.ingest import ingest as ingest_shards
-from xtec_pipelines.plan import ShardPlan
-from xtec_pipelines.readers import close_readers
+from xtec_pipelines.streaming.holding import IngestOptions
+from xtec_pipelines.streaming.ingest import ingest as ingest_shards
+from xtec_pipelines.streaming.plan import ShardPlan
+from xtec_pipelines.streaming.readers import close_readers
 
 WriteSeries = Callable[..., Path]
 SHAPE = (9, 10, 11, 12)

@@ -20,9 +20,10 @@ from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 
 WriteSeries = Callable[..., Path]
-SMALL = (
-    "import xtec_pipelines.plan as plan\nplan._BLOCK_BYTES, plan._SHARD_BYTES = 12_800, (25_600, 25_600)\n"
-)
+SMALL = """
+import xtec_pipelines.streaming.plan as plan
+plan._BLOCK_BYTES, plan._SHARD_BYTES = 12_800, (25_600, 25_600)
+"""
 """A series of half a megabyte in 48 blocks and 24 shards."""
 
 MAIN = "import sys; from xtec_cli.main import main; sys.exit(main())"
@@ -30,8 +31,8 @@ MAIN = "import sys; from xtec_cli.main import main; sys.exit(main())"
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xtec_pipelines.plan._BLOCK_BYTES", 12_800)
-    monkeypatch.setattr("xtec_pipelines.plan._SHARD_BYTES", (25_600, 25_600))
+    monkeypatch.setattr("xtec_pipelines.streaming.plan._BLOCK_BYTES", 12_800)
+    monkeypatch.setattr("xtec_pipelines.streaming.plan._SHARD_BYTES", (25_600, 25_600))
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_interrupted_while_clustering(series: Path, tmp_path: Path, monkeypatch:
         def stop(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr("xtec_pipelines.voxels.Voxels.label", stop)
+        patch.setattr("xtec_pipelines.clustering.voxels.Voxels.label", stop)
         with pytest.raises(KeyboardInterrupt):
             run_cluster(make_config(options(series, tmp_path / "run")))
     assert (tmp_path / "run" / ".progress" / "mixture.npy").exists()

@@ -16,10 +16,10 @@ from xtec.core.parallel import Threads
 from xtec.io import open_series
 from xtec.mixture import em
 from xtec_pipelines.cluster import ingest_options, run_cluster
+from xtec_pipelines.clustering.noise import count_scale
 from xtec_pipelines.config import make_config
-from xtec_pipelines.ingest import ingest
-from xtec_pipelines.noise import count_scale
-from xtec_pipelines.plan import plan_run
+from xtec_pipelines.streaming.ingest import ingest
+from xtec_pipelines.streaming.plan import plan_run
 
 WriteSeries = Callable[..., Path]
 
@@ -30,8 +30,8 @@ COUNTS = 0.5
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xtec_pipelines.plan._BLOCK_BYTES", 19_200)
-    monkeypatch.setattr("xtec_pipelines.plan._SHARD_BYTES", (38_400, 38_400))
+    monkeypatch.setattr("xtec_pipelines.streaming.plan._BLOCK_BYTES", 19_200)
+    monkeypatch.setattr("xtec_pipelines.streaming.plan._SHARD_BYTES", (38_400, 38_400))
 
 
 @pytest.fixture

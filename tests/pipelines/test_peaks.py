@@ -112,8 +112,8 @@ class TestVoxels:
         self, by_voxel: ClusterRun, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Peaks that are cut into pieces on the way become one again."""
-        monkeypatch.setattr("xtec_pipelines.plan._BLOCK_BYTES", 20_000)
-        monkeypatch.setattr("xtec_pipelines.plan._SHARD_BYTES", (40_000, 100_000))
+        monkeypatch.setattr("xtec_pipelines.streaming.plan._BLOCK_BYTES", 20_000)
+        monkeypatch.setattr("xtec_pipelines.streaming.plan._SHARD_BYTES", (40_000, 100_000))
         cut = cluster(mode="d", clusters=3)
         for name in ("label", "size"):
             np.testing.assert_array_equal(getattr(cut.peaks, name), getattr(by_voxel.peaks, name))

@@ -15,7 +15,7 @@ import pytest
 from xtec.core.errors import ConfigError
 from xtec.core.memory import parse_bytes
 from xtec.io import open_series
-from xtec_pipelines.plan import plan_run
+from xtec_pipelines.streaming.plan import plan_run
 
 WriteSeries = Callable[..., Path]
 
@@ -25,8 +25,8 @@ WriteSeries = Callable[..., Path]
 def test_every_voxel_is_in_one_shard(
     write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch, chunks: tuple[int, ...] | None, n_workers: int
 ) -> None:
-    monkeypatch.setattr("xtec_pipelines.plan._BLOCK_BYTES", 1000)
-    monkeypatch.setattr("xtec_pipelines.plan._SHARD_BYTES", (2000, 5000))
+    monkeypatch.setattr("xtec_pipelines.streaming.plan._BLOCK_BYTES", 1000)
+    monkeypatch.setattr("xtec_pipelines.streaming.plan._SHARD_BYTES", (2000, 5000))
     series = open_series(write_series(np.ones((4, 9, 10, 11), np.float32), chunks=chunks))
     plan = plan_run(series, 2**30, n_workers)
     seen = np.zeros(series.shape, int)

@@ -21,7 +21,7 @@ from xtec.mixture import Trajectories
 from xtec.plugins import State, load_state, registry
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
-from xtec_pipelines.sampling import some_rows
+from xtec_pipelines.streaming.sampling import some_rows
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "srn_cdw.nxs"
 

@@ -11,11 +11,11 @@ import jsonschema
 import pytest
 
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.recipe import Recipe, RecipeError
-from xtec_pipelines.recipe_commands import COMMANDS
-from xtec_pipelines.recipe_file import load_recipe_file, open_recipe
-from xtec_pipelines.recipe_reader import make_recipe
-from xtec_pipelines.recipe_schema import recipe_schema
+from xtec_pipelines.recipes.commands import COMMANDS
+from xtec_pipelines.recipes.file import load_recipe_file, open_recipe
+from xtec_pipelines.recipes.reader import make_recipe
+from xtec_pipelines.recipes.recipe import Recipe, RecipeError
+from xtec_pipelines.recipes.schema import recipe_schema
 
 SAMPLES = """
 inputs = ["series/{sample}.nxs"]
@@ -205,7 +205,7 @@ class TestSchema:
         judge.validate({"command": "watch", "inputs": ["a"], "output": "b", "idle": "2h", "every": 3})
 
     def test_accepts_recipes_to_begin_with(self, judge: Any) -> None:
-        found = [one for one in (files("xtec_pipelines") / "recipes").iterdir() if one.name.endswith(".toml")]
+        found = [one for one in files("xtec_pipelines.recipes").iterdir() if one.name.endswith(".toml")]
         assert len(found) >= 6
         for one in found:
             judge.validate(tomllib.loads(one.read_text(encoding="utf-8")))

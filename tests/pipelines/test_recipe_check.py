@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import BackendUnavailableError, ConfigError, InputError, XtecError
-from xtec_pipelines.recipe_check import Checked, check_recipe
-from xtec_pipelines.recipe_file import open_recipe
+from xtec_pipelines.recipes.check import Checked, check_recipe
+from xtec_pipelines.recipes.file import open_recipe
 
 
 @pytest.fixture

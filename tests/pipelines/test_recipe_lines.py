@@ -11,7 +11,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xtec_pipelines.recipe_lines import find_lines, line_of
+from xtec_pipelines.toml_lines import find_lines, line_of
 
 KEYS = st.text(st.sampled_from("ab.-_ \"'#=[]\\\n\té"), min_size=1, max_size=4)
 STRINGS = st.text(st.sampled_from("ab \"'#=[]{},\\\n\té"), max_size=8)

@@ -19,10 +19,10 @@ import pytest
 from xtec.core.errors import OutputError
 from xtec.core.parallel import n_cores
 from xtec.core.progress import Progress
-from xtec_pipelines.recipe import Recipe
-from xtec_pipelines.recipe_file import load_recipe_file
-from xtec_pipelines.samples import run_samples, shares
-from xtec_pipelines.samples_table import Outcome, State, cells, write_table
+from xtec_pipelines.recipes.file import load_recipe_file
+from xtec_pipelines.recipes.recipe import Recipe
+from xtec_pipelines.recipes.samples import run_samples, shares
+from xtec_pipelines.recipes.samples_table import Outcome, State, cells, write_table
 
 
 def recipe(folder: Path, text: str, **changes: object) -> Recipe:
@@ -123,7 +123,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
         started.append(popen(*arguments, **options))
         return started[-1]
 
-    monkeypatch.setattr("xtec_pipelines.samples.subprocess.Popen", start)
+    monkeypatch.setattr("xtec_pipelines.recipes.samples.subprocess.Popen", start)
     return started
 
 

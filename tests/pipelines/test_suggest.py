@@ -14,7 +14,7 @@ import pytest
 from xtec.core.errors import BackendUnavailableError, ConfigError
 from xtec_pipelines.validation import validated
 from xtec_pipelines.watch import run_watch
-from xtec_pipelines.watch_config import WatchConfig
+from xtec_pipelines.watching.config import WatchConfig
 
 from .test_watch import Steps, write
 

@@ -21,10 +21,10 @@ from xtec.core.results import ClusterRun
 from xtec.io.mirror import Mirror
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
-from xtec_pipelines.readers import close_readers
+from xtec_pipelines.streaming.readers import close_readers
 from xtec_pipelines.validation import validated
 from xtec_pipelines.watch import COPIES, run_watch
-from xtec_pipelines.watch_config import WatchConfig
+from xtec_pipelines.watching.config import WatchConfig
 
 T = [30.0 + 10 * step for step in range(24)]
 

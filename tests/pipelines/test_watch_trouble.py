@@ -16,8 +16,8 @@ import pytest
 
 from xtec.core.errors import ConfigError, InputError, NothingToClusterError, OutputError
 from xtec.io.mirror import Mirror
-from xtec_pipelines import copies
 from xtec_pipelines.watch import COPIES
+from xtec_pipelines.watching import copies
 
 from .test_watch import Steps, T, assert_same, batch, volume, watch, write
 
@@ -111,7 +111,7 @@ def test_copies_that_are_deleted_are_made_again(folder: Path, tmp_path: Path) ->
 def test_a_disk_that_is_full_for_a_while_ends_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import xtec_pipelines.watch_folder as target
+    import xtec_pipelines.watching.folder as target
 
     whole = target.write_results
     full = [True]

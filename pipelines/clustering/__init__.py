@@ -1,0 +1,1 @@
+"""What is clustered, how, and what the clusters say: the steps of ``xtec cluster``."""

@@ -1,0 +1,1 @@
+"""What commands that read physics off a run share: curves, places, samples."""

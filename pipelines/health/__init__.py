@@ -1,0 +1,1 @@
+"""What ``xtec doctor`` looks at."""

@@ -1,0 +1,1 @@
+"""Recipes: reading them, checking them, running them for many samples."""

@@ -1,0 +1,1 @@
+"""Simulated series that arrive as an experiment's would."""

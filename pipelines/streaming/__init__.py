@@ -1,0 +1,1 @@
+"""How a series flows: blocks, shards, what is held of them, and who does the work."""
