@@ -17,6 +17,7 @@ from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
+from xtec.io.sole_use import sole_use
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec_pipelines.clustering.averaged import every_peak
@@ -78,9 +79,10 @@ def run_cluster(config: ClusterConfig, progress: Progress | None = None) -> Clus
                 config.inputs, region=region, temperatures=temperatures, options=config.open_options
             )
         check_output(folder, series.inputs, force=config.force, resume=config.resume)
-        run = cluster_series(series, config, progress, book)
-        write_run(folder, run, config, book.lines, progress)
-        write_more(folder, config)
+        with sole_use(folder):
+            run = cluster_series(series, config, progress, book)
+            write_run(folder, run, config, book.lines, progress)
+            write_more(folder, config)
     return run
 
 
@@ -125,20 +127,21 @@ def _refined(config: ClusterConfig, progress: Progress) -> ClusterRun:
     folder = Path(config.output)
     check_output(folder, [Path(item) for item in config.inputs], force=config.force, resume=config.resume)
     first = config.model_copy(update={"auto_refine": False, "output": str(folder / FIRST_PASS)})
-    if not (config.resume and (folder / FIRST_PASS / "summary.json").exists()):
-        run_cluster(first, progress)
-    reasons = reasons_to_drop(read_curves(folder / FIRST_PASS))
-    for number, reason in reasons.items():
-        logger.info("cluster %d of the first pass is left out: %s", number, reason)
-    second = first.model_copy(
-        update={
-            "output": config.output,
-            "from_run": first.output,
-            "drop": tuple(reasons),
-            "force": not config.resume,
-        }
-    )
-    return run_cluster(second, progress)
+    with sole_use(folder):
+        if not (config.resume and (folder / FIRST_PASS / "summary.json").exists()):
+            run_cluster(first, progress)
+        reasons = reasons_to_drop(read_curves(folder / FIRST_PASS))
+        for number, reason in reasons.items():
+            logger.info("cluster %d of the first pass is left out: %s", number, reason)
+        second = first.model_copy(
+            update={
+                "output": config.output,
+                "from_run": first.output,
+                "drop": tuple(reasons),
+                "force": not config.resume,
+            }
+        )
+        return run_cluster(second, progress)
 
 
 def _compute(

@@ -25,7 +25,7 @@ from xtec.reciprocal import Lattice, find_wave_vectors, make_lattice, near, with
 from xtec_pipelines.findings.curve_method import read_by
 from xtec_pipelines.findings.places import in_reciprocal_space, peak_positions
 from xtec_pipelines.logbook import logbook
-from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
+from xtec_pipelines.run_folder import change_summary, changing, check_run_folder, remove, run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def run_order_parameter(config: OrderConfig, progress: Progress | None = None) -
     """
     progress = progress or Progress()
     folder = run_folder(config.run)
-    with logbook() as book:
+    with logbook() as book, changing(folder):
         with progress.stage("open"):
             run = read_clustered(folder)
             check_run_folder(folder)

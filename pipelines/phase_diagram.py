@@ -24,6 +24,7 @@ from xtec.io.atomic import write_text
 from xtec.io.clustered import read_clustered
 from xtec.io.phase_diagram import write_phase_diagram
 from xtec.io.run_folder import check_output
+from xtec.io.sole_use import sole_use
 from xtec.order_parameter import LEAST_TEMPERATURES
 from xtec.phase_diagram import SampleTransitions, assemble
 from xtec_pipelines.cluster import run_cluster
@@ -155,7 +156,7 @@ def run_phase_diagram(config: PhaseDiagramConfig, progress: Progress | None = No
     folder = Path(config.output)
     series = [Path(item) for item in config.inputs if not _is_run(item)]
     check_output(folder, series, force=config.force)
-    with logbook() as book:
+    with logbook() as book, sole_use(folder):
         runs, failed = _runs(config, folder, progress)
         x, variable, units = abscissa(runs, _values(config, failed), config.against, config.units)
         joint = None

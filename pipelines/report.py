@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -27,7 +28,7 @@ from xtec.report import (
     render_diagram,
 )
 from xtec_pipelines.config import ClusterConfig, load_recipe
-from xtec_pipelines.run_folder import run_folder
+from xtec_pipelines.run_folder import changing, run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +86,10 @@ def run_report(config: ReportConfig, progress: Progress | None = None) -> Path:
     """
     progress = progress or Progress()
     folder = run_folder(config.run)
-    page = _page_of_diagram(folder) or _page_of_run(folder, config, progress)
-    with progress.stage("write"):
-        write_text(config.path, page)
+    with changing(folder) if config.output is None else nullcontext():
+        page = _page_of_diagram(folder) or _page_of_run(folder, config, progress)
+        with progress.stage("write"):
+            write_text(config.path, page)
     return config.path
 
 

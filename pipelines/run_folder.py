@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from xtec.core.types import Mode, Significance
 from xtec.io import write_results
 from xtec.io.atomic import make_folder, replacing, write_text
 from xtec.io.run_folder import create_folder, read_summary
+from xtec.io.sole_use import sole_use
 from xtec_pipelines.config import ClusterConfig, dump_recipe
 
 
@@ -132,6 +134,23 @@ def check_run_folder(folder: Path) -> None:
     read_summary(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError("cannot write into this run", file=folder, hint="a copy of it")
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """Sole use of a run that something is added to; what is no run is for the block to refuse.
+
+    Raises
+    ------
+    OutputError
+        If the run cannot be written, or somebody else is at work there.
+    """
+    if not (folder / "summary.json").exists():
+        yield
+        return
+    check_run_folder(folder)
+    with sole_use(folder):
+        yield
 
 
 def remove(folder: Path, *names: str) -> None:

@@ -47,7 +47,7 @@ from xtec_pipelines.findings.broken_symmetry import (
 from xtec_pipelines.findings.places import in_reciprocal_space
 from xtec_pipelines.logbook import logbook
 from xtec_pipelines.order_parameter import OrderConfig, find_order
-from xtec_pipelines.run_folder import change_summary, check_run_folder, remove, run_folder
+from xtec_pipelines.run_folder import change_summary, changing, check_run_folder, remove, run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def run_unit_cell(config: UnitCellConfig, progress: Progress | None = None) -> U
     """
     progress = progress or Progress()
     folder = run_folder(config.run)
-    with logbook() as book:
+    with logbook() as book, changing(folder):
         for expression in config.classes:
             parse_condition(expression)  # refused before any work is done
         with progress.stage("open"):

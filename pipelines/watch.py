@@ -9,8 +9,6 @@ Clusters keep their numbers.
 from __future__ import annotations
 
 import logging
-import shlex
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +34,7 @@ from xtec.io.mirror import Mirror
 from xtec.io.open import join_volumes
 from xtec.io.readiness import Found, Signature
 from xtec.io.run_folder import check_output
+from xtec.io.sole_use import sole_use
 from xtec.operando.follow import ClusterMembers
 from xtec_pipelines.cluster import cluster_series
 from xtec_pipelines.clustering.following import Following
@@ -43,6 +42,7 @@ from xtec_pipelines.logbook import appended_log, logbook
 from xtec_pipelines.watching.config import WatchConfig
 from xtec_pipelines.watching.copies import Copies
 from xtec_pipelines.watching.folder import LiveFolder, in_words
+from xtec_pipelines.watching.hook import call_hook
 from xtec_pipelines.watching.suggest import open_sampler, suggest
 
 logger = logging.getLogger(__name__)
@@ -143,24 +143,26 @@ def run_watch(
     OutputError
         If the run folder holds something else.
     """
-    watch = _begin(config, say, progress or Progress())
-    state = "interrupted"
-    with appended_log(config.folder / "run.log"):
-        _tell(watch, "start", folder=str(watch.folder.path), reason=_not_there(watch.folder.path))
-        try:
-            while (reason := _look(watch)) is None:
-                wait(config.every)
-            state = "done"
-            _tell(watch, "end", reason=reason)
-        finally:
-            _publish(watch, state)
+    results, state = _open(config), "interrupted"
+    with sole_use(config.folder):
+        watch = _begin(config, results, say, progress or Progress())
+        with appended_log(config.folder / "run.log"):
+            _tell(watch, "start", folder=str(watch.folder.path), reason=_not_there(watch.folder.path))
+            try:
+                while (reason := _look(watch)) is None:
+                    wait(config.every)
+                state = "done"
+                _tell(watch, "end", reason=reason)
+            finally:
+                _publish(watch, state)
     if not watch.results.updates:
         hint = "run.log has what became of every file"
         raise NothingToClusterError("there is nothing to cluster yet", file=watch.folder.path, hint=hint)
     return watch.run
 
 
-def _begin(config: WatchConfig, say: Say, progress: Progress) -> _Watch:
+def _open(config: WatchConfig) -> LiveFolder:
+    """The run folder, if one can be watched into it; nothing is made."""
     folder, output = Path(config.inputs[0]), config.folder
     if folder.is_file():
         raise ConfigError("a folder is watched, this is a file", file=folder)
@@ -171,10 +173,15 @@ def _begin(config: WatchConfig, say: Say, progress: Progress) -> _Watch:
         open_sampler(config)
     results = LiveFolder(config, folder)
     check_output(output, [folder], force=config.force or results.goes_on or (output / COPIES).is_dir())
-    mirror = Mirror(output / COPIES, config.bounds[0])
+    return results
+
+
+def _begin(config: WatchConfig, results: LiveFolder, say: Say, progress: Progress) -> _Watch:
+    mirror = Mirror(config.folder / COPIES, config.bounds[0])
     mirror.prepare()
     options = OpenOptions(entry=config.entry, group=config.group, scan=config.scan)
-    watched = WatchedFolder(folder, config.pattern, options=options, rest=config.rest, known=mirror.known())
+    known = mirror.known()
+    watched = WatchedFolder(config.inputs[0], config.pattern, options=options, rest=config.rest, known=known)
     copies = Copies(mirror, options, progress)
     return _Watch(config, watched, copies, results, say, members=results.members())
 
@@ -267,7 +274,9 @@ def _after(watch: _Watch, run: ClusterRun) -> None:
             _tell(watch, "suggestion", **one)
     _publish(watch, "watching")
     if watch.config.on_update is not None:
-        _call(watch, watch.config.on_update)
+        failure = call_hook(watch.config.on_update, watch.config.folder, watch.config.on_update_limit)
+        if failure:
+            _tell(watch, "hook failed", reason=failure)
 
 
 def _publish(watch: _Watch, state: str) -> None:
@@ -284,18 +293,6 @@ def _complain(watch: _Watch, error: OutputError) -> None:
     if watch.trouble != error.what:
         watch.trouble = error.what
         _tell(watch, "not written", file=error.file, reason=error.what)
-
-
-def _call(watch: _Watch, command: str) -> None:
-    """Run a hook with the run folder; what becomes of it is noted, and watching goes on."""
-    try:
-        # Our own output may be a stream of JSON.
-        done = subprocess.run([*shlex.split(command), str(watch.config.folder)], check=False, stdout=2)
-    except OSError as error:
-        _tell(watch, "hook failed", reason=str(error))
-        return
-    if done.returncode:
-        _tell(watch, "hook failed", reason=f"exit code {done.returncode}")
 
 
 def _enough(watch: _Watch) -> str | None:

@@ -57,6 +57,13 @@ from xtec_cli.settings import Settings, global_options
         help="Plug-in that suggests, NAME[:key=value,...].",
     ),
     click.option("--on-update", metavar="CMD", help="Run this with the run folder after every update."),
+    click.option(
+        "--on-update-limit",
+        metavar="TIME",
+        default="10m",
+        show_default=True,
+        help="It is ended when it takes longer.",
+    ),
 )
 @cluster_options
 @mixture_options

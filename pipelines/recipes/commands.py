@@ -87,5 +87,7 @@ COMMANDS = {
 FOLLOWING = tuple(name for name, command in COMMANDS.items() if command.follows)
 """Commands that can stand in ``then``."""
 
-REFUSED = {"on_update": "a recipe runs no programs; xtec watch --on-update does"}
+REFUSED = dict.fromkeys(
+    ("on_update", "on_update_limit"), "a recipe runs no programs; xtec watch --on-update does"
+)
 """Options of commands that are none of a recipe."""

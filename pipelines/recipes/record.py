@@ -11,7 +11,7 @@ from xtec.core.errors import InputError
 from xtec.io.run_folder import read_summary
 from xtec_pipelines.recipes.commands import OUTPUT
 from xtec_pipelines.recipes.recipe import Job, Step
-from xtec_pipelines.run_folder import change_summary
+from xtec_pipelines.run_folder import change_summary, changing
 
 _KEY = "recipe"
 
@@ -26,10 +26,9 @@ def remember(step: Step, seconds: float) -> None:
     """
     if step.folder is None or not (step.folder / "summary.json").exists():
         return
-    noted = _noted(step.folder)
-    change_summary(
-        step.folder, {_KEY: {**noted, step.name: {"options": _plain(step.values), "seconds": seconds}}}
-    )
+    done = {step.name: {"options": _plain(step.values), "seconds": seconds}}
+    with changing(step.folder):
+        change_summary(step.folder, {_KEY: {**_noted(step.folder), **done}})
 
 
 def finished(job: Job) -> bool:

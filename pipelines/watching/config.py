@@ -31,6 +31,7 @@ class WatchConfig(ClusterConfig):
     until: int | None = Field(default=None, ge=1)
     idle: Seconds | None = Field(default=None, gt=0)
     on_update: str | None = None
+    on_update_limit: Seconds = Field(default=600.0, gt=0)
     suggest: int = Field(default=0, ge=0, le=100)
     suggest_range: str | None = None
     suggest_step: float = Field(default=1.0, gt=0)
@@ -38,7 +39,7 @@ class WatchConfig(ClusterConfig):
     suggest_budget: int | None = Field(default=None, ge=1)
     sampler: str = "gp"
 
-    @field_validator("every", "rest", "idle", mode="before")
+    @field_validator("every", "rest", "idle", "on_update_limit", mode="before")
     @classmethod
     def _seconds(cls, value: object) -> object:
         return parse_duration(value) if isinstance(value, str) else value

@@ -17,7 +17,7 @@ from xtec.core.palette import cluster_color
 from xtec.core.results import ClusterRun
 from xtec.io import write_results
 from xtec.io.arrival_events import Status
-from xtec.io.atomic import clear_temporaries, write_text
+from xtec.io.atomic import write_text
 from xtec.io.readiness import Found
 from xtec.io.run_folder import create_folder, read_summary
 from xtec.operando.follow import ClusterMembers
@@ -96,8 +96,6 @@ class LiveFolder:
         self._own: dict[str, Any] = {"updates": 0, "settled": False, "last_update": None, "changes": []}
         self._source = {"folder": str(watched.resolve())}
         self._source |= {name: getattr(config, name) for name in _SOURCE}
-        for folder in (self.path, self.path / "figures"):
-            clear_temporaries(folder)
         with suppress(InputError):
             self._go_on(read_summary(self.path))
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.recipes.commands import COMMANDS
+from xtec_pipelines.recipes.commands import COMMANDS, REFUSED
 from xtec_pipelines.recipes.file import load_recipe_file, open_recipe
 from xtec_pipelines.recipes.reader import make_recipe
 from xtec_pipelines.recipes.recipe import Recipe, RecipeError
@@ -186,7 +186,7 @@ class TestSchema:
         branches = {one["if"]["properties"]["command"]["const"]: one["then"] for one in judge.schema["allOf"]}
         assert set(branches) == set(COMMANDS)
         for name, command in COMMANDS.items():
-            options = command.kind.model_fields.keys() - {"on_update"}
+            options = command.kind.model_fields.keys() - REFUSED.keys()
             assert options <= branches[name]["properties"].keys()
         assert branches["cluster"]["properties"]["clusters"]["description"] == "How many."
         assert "$ref" not in str(judge.schema)

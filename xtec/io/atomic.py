@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xtec.core.errors import OutputError, XtecError
+from xtec.io.processes import started
 
 
 @contextmanager
@@ -55,5 +56,5 @@ def clear_temporaries(folder: Path) -> None:
     """Delete what processes that are no more have left half-written in a folder."""
     for path in folder.glob(".*.tmp"):
         owner = path.suffixes[-2][1:] if len(path.suffixes) > 1 else ""
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+        if owner.isdigit() and started(int(owner)) is None:
             path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import numpy as np
 from xtec.core.errors import InputError, OutputError, SeriesNotFoundError
 from xtec.core.types import ClusterCurves
 from xtec.io.hdf5 import open_hdf5, read_text
+from xtec.io.sole_use import LOCK, refuse_if_used
 
 if TYPE_CHECKING:
     import h5py
@@ -39,14 +40,15 @@ def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: b
     Raises
     ------
     OutputError
-        If it cannot be written, is the input's own folder, or holds something already: without `force`, or
-        with `resume` something else than what an interrupted run left.
+        If it cannot be written, is the input's own folder, somebody is at work there, or it holds something
+        already: without `force`, or with `resume` something else than what an interrupted run left.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError("the output is a file, a folder is wanted", file=folder)
     if any(_is_among(_real(folder), _real(path)) for path in inputs):
         raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
-    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    refuse_if_used(folder)
+    there = {path.name for path in folder.iterdir()} - {LOCK} if folder.is_dir() else set()
     if resume and (folder / "summary.json").exists():
         raise OutputError(
             "the run here is finished: nothing to resume", file=folder, hint="--force to repeat it"

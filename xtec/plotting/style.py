@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from xtec.core.palette import NAMED
+from xtec.io.atomic import replacing
 
 INK = "#222222"
 MUTED = "#6b6b6b"
@@ -132,14 +132,16 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     -------
     Path
         The file written.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with figure_style():
+        with figure_style(), replacing(target) as unfinished:
             figure.savefig(unfinished, format=target.suffix.lstrip(".").lower() or "png", dpi=DPI)
-        os.replace(unfinished, target)
     finally:
-        unfinished.unlink(missing_ok=True)
         figure.clear()
     return target
