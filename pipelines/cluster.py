@@ -18,6 +18,7 @@ from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
 from xtec.io.run_folder import check_output
 from xtec.io.sole_use import sole_use
+from xtec.io.stamps import Unchanged
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec_pipelines.clustering.averaged import every_peak
@@ -113,7 +114,9 @@ def cluster_series(
     plugins = RunPlugins.open(config, series.scan.values)
     parent = load_parent(config, series) if config.from_run else None
     choice = choose_device(config.backend, config.scheduler, series)
+    inputs = Unchanged(() if copy else (ref.file for ref in series.source.refs))
     run = _compute(copy or series, config, progress, parent, choice, following, plugins)
+    inputs.check()
     process = _process(series, config, progress, began, book.warnings)
     process["parameters"]["backend"] = choice.device.name
     process["backend"] = {**choice.record(), **run.process}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+from xtec.core.errors import InputError
 
 
 class Stamp(NamedTuple):
@@ -49,6 +52,39 @@ def take_stamps(wrapper: Path, targets: tuple[Path, ...]) -> Stamps:
         tuple(_stamp(target) for target in targets),
         tuple(lock for lock in locks if _stamp(lock) is not None),
     )
+
+
+class Unchanged:
+    """Tells whether files have changed since.
+
+    Parameters
+    ----------
+    files : iterable of Path
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._before = {file: _content(file) for file in dict.fromkeys(files)}
+
+    def check(self) -> None:
+        """Refuse what was read of files that have changed.
+
+        Raises
+        ------
+        InputError
+            If one has, or has gone.
+        """
+        for file, before in self._before.items():
+            if _content(file) != before:
+                raise InputError(
+                    "this input has changed while it was read",
+                    file=file,
+                    hint="again when nothing writes there any more; xtec watch follows files that change",
+                )
+
+
+def _content(file: Path) -> tuple[int, int, int] | None:
+    found = _stamp(file)
+    return None if found is None else found.content
 
 
 def _stamp(path: Path) -> Stamp | None:
