@@ -67,6 +67,9 @@ def input_options(command: Command, *, inputs_required: bool = True) -> Command:
             ),
             click.option("--skip-bad", is_flag=True, help="Drop temperatures that cannot be used."),
             click.option(
+                "--allow-external", is_flag=True, help="Follow links of INPUT to files outside its folder."
+            ),
+            click.option(
                 "--memory-limit", metavar="8GiB", help="Memory to stay within [half of what is free]."
             ),
         ),

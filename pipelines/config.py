@@ -72,6 +72,7 @@ class InputConfig(BaseModel):
     scan: str | None = None
     reader: str | None = None
     skip_bad: bool = False
+    allow_external: bool = False
     memory_limit: str | None = None
 
     @field_validator("region", "temperatures", "memory_limit")
@@ -96,7 +97,12 @@ class InputConfig(BaseModel):
     def open_options(self) -> OpenOptions:
         """How to look for the series."""
         return OpenOptions(
-            entry=self.entry, group=self.group, scan=self.scan, reader=self.reader, skip_bad=self.skip_bad
+            entry=self.entry,
+            group=self.group,
+            scan=self.scan,
+            reader=self.reader,
+            skip_bad=self.skip_bad,
+            allow_external=self.allow_external,
         )
 
     @property

@@ -179,7 +179,9 @@ def _open(config: WatchConfig) -> LiveFolder:
 def _begin(config: WatchConfig, results: LiveFolder, say: Say, progress: Progress) -> _Watch:
     mirror = Mirror(config.folder / COPIES, config.bounds[0])
     mirror.prepare()
-    options = OpenOptions(entry=config.entry, group=config.group, scan=config.scan)
+    options = OpenOptions(
+        entry=config.entry, group=config.group, scan=config.scan, allow_external=config.allow_external
+    )
     known = mirror.known()
     watched = WatchedFolder(config.inputs[0], config.pattern, options=options, rest=config.rest, known=known)
     copies = Copies(mirror, options, progress)

@@ -34,7 +34,7 @@ def open_series(
     region, temperatures : str, optional
         Intervals as on the command line: ``"H=-15:15,K=-10:10,L=0:1"``, ``"30:220"``.
     **options
-        ``entry``, ``group``, ``scan``, ``skip_bad``; see `xtec.io.OpenOptions`.
+        ``entry``, ``group``, ``scan``, ``skip_bad``, ``allow_external``; see `xtec.io.OpenOptions`.
 
     Returns
     -------

@@ -61,7 +61,8 @@ class Copies:
                 continue
             try:
                 with self._progress.stage("copy"):
-                    self.mirror.take(open_volume(path, self._options), found.signature)
+                    volume = open_volume(path, self._options, found.volume.data.bounds)
+                    self.mirror.take(volume, found.signature)
             except (InputError, OutputError) as error:
                 self._failures[path] = _Failure(found.signature, error.what, now)
                 if before is None or before.reason != error.what:

@@ -16,7 +16,7 @@ from typing import Any
 _SERVER = """
 import json, os, resource, signal, sys
 import xtec_cli.main, xtec_pipelines.cluster, xtec_pipelines.watch, xtec_pipelines.order_parameter
-import xtec_pipelines.report, xtec_pipelines.stack, xtec_pipelines.dask_workers, xtec.plotting
+import xtec_pipelines.report, xtec_pipelines.stack, xtec_pipelines.streaming.dask_workers, xtec.plotting
 import numpy.random, scipy.optimize, scipy.stats, scipy.ndimage, lmfit, h5py, hdf5plugin, xarray, rich.table
 
 answers = os.fdopen(os.dup(1), "w")

@@ -16,11 +16,11 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from xtec.core.errors import InputError
+from xtec.core.errors import InputError, SeriesNotFoundError
 from xtec.io import open_series
 from xtec.io.chunk_table import SerialOnlyError
 from xtec.io.decoding import stored
-from xtec.io.hdf5 import locate
+from xtec.io.locate import locate
 from xtec.io.raw import open_raw
 from xtec.io.reader import SeriesReader
 from xtec.io.series import PerTemperature, Series, Stacked
@@ -132,6 +132,10 @@ def test_what_was_never_written(tmp_path: Path, storage: dict[str, object], vers
             dataset[3:5, 4:9] = 5
         values = dataset[...]
     assert np.any(values == -7)
+    if not storage:
+        with pytest.raises(SeriesNotFoundError, match="no intensities written yet"):
+            locate(tmp_path / "a.h5", "x")
+        return
     check_boxes(tmp_path / "a.h5", values)
 
 
@@ -446,7 +450,7 @@ class TestVirtual:
         with h5py.File(folder / "virtual.nxs", "w") as file:
             group = file.create_group("entry").create_group("data")
             group.attrs.update({"NX_class": "NXdata", "signal": "data", "axes": names})
-            group.create_virtual_dataset("data", layout, fillvalue=0)
+            group.create_virtual_dataset("data", layout, fillvalue=-1)
             for name, size in zip(names, layout.shape, strict=True):
                 group[name] = np.arange(1.0, size + 1)
         return folder / "virtual.nxs"
@@ -473,7 +477,7 @@ class TestVirtual:
         values = counts(4, 5, 6, 7)
         series = open_series(self.make(tmp_path, values, rows=[0, 1, 3]))
         assert isinstance(series.source, Stacked)
-        values[2] = 0
+        values[2] = -1
         self.assert_reads_alike(series, values, False)
 
     def test_another_type_than_its_sources(self, tmp_path: Path) -> None:
@@ -486,7 +490,7 @@ class TestVirtual:
     def test_temperatures_filled_in_part(self, tmp_path: Path) -> None:
         values = counts(4, 5, 6, 7)
         series = open_series(self.make(tmp_path, values, part=True))
-        values[:, 2:] = 0
+        values[:, 2:] = -1
         self.assert_reads_alike(series, values, False)
 
 

@@ -117,7 +117,7 @@ class WatchedFolder:
         )
 
     def _watch(self, path: Path) -> WatchedFile:
-        return WatchedFile(path, self.options, self.rest)
+        return WatchedFile(path, self.options, self.rest, self.path)
 
     def _list(self) -> list[Path]:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -82,6 +82,23 @@ def runs(wanted: Wanted) -> list[tuple[slice, slice]]:
         (slice(int(wanted[start]), int(wanted[stop - 1]) + 1), slice(start, stop))
         for start, stop in itertools.pairwise(breaks)
     ]
+
+
+def overlaps(
+    marked: NDArray[np.bool_] | None, chunks: Sequence[int] | None, box: Sequence[slice]
+) -> Iterator[tuple[slice, ...]]:
+    """Parts of a box, in indices of its own, that lie in marked chunks; none where nothing is marked."""
+    if marked is None or chunks is None:
+        return
+    first = [part.start // length for part, length in zip(box, chunks, strict=True)]
+    last = [-(-part.stop // length) for part, length in zip(box, chunks, strict=True)]
+    near = marked[tuple(slice(low, high) for low, high in zip(first, last, strict=True))]
+    for found in np.argwhere(near):
+        corner = (found + first) * chunks
+        yield tuple(
+            slice(max(part.start, int(low)) - part.start, min(part.stop, int(low) + length) - part.start)
+            for part, low, length in zip(box, corner, chunks, strict=True)
+        )
 
 
 def cover(wanted: Wanted) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from array import array
 from typing import Any
 
@@ -10,7 +11,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.errors import InputError
 from xtec.io.decoding import Decoder, Filter, decoder_of
+
+_MOST_OVERHEAD, _HEADERS = 2, 2**16
+"""No compression makes a chunk larger than so many times its size, and so many bytes."""
 
 
 class SerialOnlyError(Exception):
@@ -21,6 +26,11 @@ def chunk_table(dataset: h5py.Dataset) -> NDArray[np.int64]:
     """Offset, stored size and filter mask of each chunk, shape (3, *grid of chunks).
 
     The offset is -1 where no chunk was written.
+
+    Raises
+    ------
+    InputError
+        If a chunk lies outside the dataset or the file.
     """
     corners, places = array("Q"), array("Q")
 
@@ -33,8 +43,20 @@ def chunk_table(dataset: h5py.Dataset) -> NDArray[np.int64]:
     grid = tuple(-(-size // length) for size, length in zip(dataset.shape, dataset.chunks, strict=True))
     table = np.zeros((3, *grid), np.int64)
     table[0] = -1
-    where = np.array(corners, dtype=np.int64).reshape(-1, len(grid)) // chunks
-    table[(slice(None), *where.T)] = np.array(places, dtype=np.uint64).astype(np.int64).reshape(-1, 3).T
+    where = np.array(corners, dtype=np.uint64).astype(np.int64).reshape(-1, len(grid)) // chunks
+    entries = np.array(places, dtype=np.uint64).astype(np.int64).reshape(-1, 3)
+    offset, size, _ = entries.T
+    room = os.stat(dataset.file.filename).st_size
+    inside = (where >= 0) & (where < grid)
+    most = _MOST_OVERHEAD * math.prod(dataset.chunks) * dataset.dtype.itemsize + _HEADERS
+    if not inside.all() or np.any((offset < 0) | (size < 0) | (size > np.minimum(room - offset, most))):
+        raise InputError(
+            "its index names chunks that are not in the file",
+            file=dataset.file.filename,
+            hdf5_path=dataset.name,
+            hint="the file has been damaged or cut short; copy it again",
+        )
+    table[(slice(None), *where.T)] = entries.T
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +13,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from xtec.core.errors import InputError, SeriesNotFoundError
+from xtec.core.errors import InputError, SeriesNotFoundError, XtecError
 
 logger = logging.getLogger(__name__)
 
-SOURCE_SHAPE = "source_shape"
-"""Attribute of a virtual dataset that takes parts of its sources; HDF5 keeps no more than which parts."""
+MOST_VALUES = 2**24
+"""Values of an axis, a text or an attribute; a file that declares more is damaged, or meant to do harm."""
 
-_MAX_LINKS = 16
+_LONGEST_LABEL = 200
+"""Characters."""
+
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
 _PLUGIN_FILTERS = {
     32000: "lzf",
@@ -36,25 +38,33 @@ _PLUGIN_FILTERS = {
 def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     """Open a file read-only, without taking a lock where the file system or another writer refuses one.
 
+    What h5py finds wrong with the file while it is open becomes an error that names the file.
+
     Raises
     ------
     SeriesNotFoundError
         If there is no such file.
     InputError
-        If it is not HDF5, is truncated, or may not be read.
+        If it is not HDF5, is truncated or damaged, or may not be read.
     """
     import hdf5plugin  # noqa: F401  registers the LZ4, bitshuffle and Blosc filters
 
-    file = _open(Path(path))
+    path = Path(path)
+    file = _open(path)
     try:
         yield file
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, MemoryError) as error:
+        if isinstance(error, XtecError) or not _is_of_h5py(error):
+            raise
+        raise InputError(
+            f"this file is damaged ({reason_of(error)})", file=path, hint="copy or make it again"
+        ) from error
     finally:
         file.close()
 
 
 def _open(path: Path) -> h5py.File:
-    if not path.exists():
-        raise SeriesNotFoundError("no such file", file=path)
+    _check_kind(path)
     try:
         return h5py.File(path, "r", locking="best-effort")
     except BlockingIOError:
@@ -62,17 +72,41 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r", locking=False)
     except PermissionError as error:
         raise InputError("no permission to read this file", file=path) from error
-    except OSError as error:
-        if path.is_file() and not h5py.is_hdf5(path):
+    except (OSError, RuntimeError, ValueError) as error:
+        if not h5py.is_hdf5(path):
             raise InputError("this is not an HDF5 file", file=path) from error
         raise InputError(
-            f"cannot open this HDF5 file ({_reason(error)})",
+            f"cannot open this HDF5 file ({reason_of(error)})",
             file=path,
             hint="a file still being written, or cut short in a transfer, looks like this; copy it again",
         ) from error
 
 
-def _reason(error: Exception) -> str:
+def _check_kind(path: Path) -> None:
+    """Refuse what is no file: reading a device or a pipe may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise SeriesNotFoundError("no such file", file=path) from None
+    except ValueError as error:  # a zero byte in the name, which a link may have
+        raise SeriesNotFoundError(f"no such file ({error})", file=path) from None
+    except OSError as error:
+        raise InputError(f"cannot look at this file ({error.strerror})", file=path) from error
+    if not stat.S_ISREG(mode):
+        what = "this is a folder" if stat.S_ISDIR(mode) else "this is a device or a pipe"
+        raise InputError(f"{what}, a file is wanted", file=path)
+
+
+def _is_of_h5py(error: BaseException) -> bool:
+    """Whether h5py raised it, rather than somebody who uses h5py."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    return str(name).partition(".")[0] == "h5py"
+
+
+def reason_of(error: BaseException) -> str:
     """The part of an HDF5 message that says why."""
     text = str(error)
     return text[text.find("(") + 1 : text.rfind(")")] if "(" in text else text
@@ -110,107 +144,43 @@ class DatasetRef:
     reader: str = ""
 
 
-def locate(path: Path, name: str) -> DatasetRef:
-    """Follow soft and external links to a dataset, checking that every step exists.
-
-    External links are resolved by hand, relative to the file that holds them, because HDF5 reports a link
-    whose target is missing as if the name were there.
-
-    Raises
-    ------
-    SeriesNotFoundError
-        If a file or a path on the way is missing.
-    InputError
-        If the links go in circles, or end at something that is not a dataset of numbers.
-    """
-    origin, first = path, name
-    for _ in range(_MAX_LINKS):
-        with open_hdf5(path) as file:
-            step = _next_link(file, name)
-            if step is None:
-                return _describe(file, path, name)
-        target, inner = step
-        if not (path.parent / target).exists():
-            raise SeriesNotFoundError(
-                f"the link points to {target}, which does not exist", file=origin, hdf5_path=first
-            )
-        path, name = path.parent / target, inner
-    raise InputError("links go in circles", file=origin, hdf5_path=first)
-
-
-def _next_link(file: h5py.File, name: str) -> tuple[str, str] | None:
-    """First external link along a path, as (file, remaining path); None if there is none."""
-    group: h5py.Group = file["/"]
-    parts = [part for part in name.split("/") if part]
-    for depth, part in enumerate(parts):
-        link = group.get(part, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            return link.filename, "/".join([link.path, *parts[depth + 1 :]])
-        child = group.get(part)
-        if child is None:
-            raise SeriesNotFoundError("there is nothing at this path", file=file.filename, hdf5_path=name)
-        if isinstance(child, h5py.Group):
-            group = child
-    return None
-
-
-def _describe(file: h5py.File, path: Path, name: str) -> DatasetRef:
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset):
-        raise InputError("a dataset was expected here", file=path, hdf5_path=name)
-    if dataset.dtype.kind not in "fiu":
-        raise InputError(f"numbers were expected, not {dataset.dtype}", file=path, hdf5_path=name)
-    if dataset.is_virtual:
-        _check_virtual(dataset, path, name)
-    return DatasetRef(
-        path, name, dataset.shape, dataset.dtype, dataset.chunks, _filter_names(dataset), dataset.is_virtual
-    )
-
-
-def _check_virtual(dataset: h5py.Dataset, path: Path, name: str) -> None:
-    """A virtual dataset reads a lost source as fill values without a word: look for each one first."""
-    hint = "give the per-temperature files or their folder instead"
-    for source in dataset.virtual_sources():
-        target, inner = virtual_source(path, source)
-        if not target.exists():
-            lost = source.file_name.replace("%%", "%")
-            raise SeriesNotFoundError(
-                f"the virtual dataset takes data from {lost}, which does not exist",
-                file=path,
-                hdf5_path=name,
-                hint=hint,
-            )
-        found = locate(target, inner).shape
-        expected = tuple(dataset.attrs.get(SOURCE_SHAPE, source.src_space.shape))
-        fits = found == expected if expected else math.prod(found) == source.vspace.get_select_npoints()
-        if not fits:
-            raise InputError(
-                f"the virtual dataset expects another shape in {source.file_name} than {found}",
-                file=path,
-                hdf5_path=name,
-                hint=hint,
-            )
-
-
-def virtual_source(path: Path, source: Any) -> tuple[Path, str]:
-    """File and path of a source of a virtual dataset that stands in the file `path`.
-
-    HDF5 takes ``%`` in these names for a pattern; one that is meant is doubled.
-    """
-    name = source.file_name.replace("%%", "%")
-    target = path if name == "." else path.parent / name
-    return target, source.dset_name.replace("%%", "%")
-
-
-def _filter_names(dataset: h5py.Dataset) -> tuple[str, ...]:
+def filter_names(dataset: h5py.Dataset) -> tuple[str, ...]:
+    """Filters of a dataset, in the order they were applied."""
     names = {**_FILTERS, **_PLUGIN_FILTERS}
     properties = dataset.id.get_create_plist()
     codes = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     return tuple(names.get(code, f"filter {code}") for code in codes)
 
 
+def attribute(thing: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """An attribute; None if there is none, or it is empty.
+
+    Raises
+    ------
+    InputError
+        If it is absurdly large.
+    """
+    if name not in thing.attrs:
+        return None
+    if thing.attrs.get_id(name).get_space().get_simple_extent_npoints() > MOST_VALUES:
+        raise InputError(
+            f"the attribute {name} is absurdly large", file=thing.file.filename, hdf5_path=thing.name
+        )
+    value = thing.attrs[name]
+    return None if isinstance(value, h5py.Empty) else value
+
+
 def read_text(value: object) -> str:
-    """A string attribute or field as str, whatever HDF5 made of it."""
+    """A string attribute or field as str, whatever HDF5 made of it; "" for None."""
     if isinstance(value, np.ndarray):
         value = value.reshape(-1)[0] if value.size else ""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if value is None or isinstance(value, h5py.Empty):
+        return ""
+    content = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    return content.decode("utf-8", "replace")
+
+
+def read_label(value: object) -> str:
+    """Text that people are going to see: in one line, not too long, and without control characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in read_text(value)[:_LONGEST_LABEL])
+    return text.strip()

@@ -11,7 +11,9 @@ import numpy as np
 from xtec.core.axes import Q_NAMES, Axis
 from xtec.core.errors import AxisError, InputError
 from xtec.core.quantities import SampleInfo
-from xtec.io.hdf5 import DatasetRef, open_hdf5, read_text
+from xtec.io.hdf5 import DatasetRef, open_hdf5, read_label
+from xtec.io.links import member
+from xtec.io.locate import read_values
 from xtec.io.nexus import NexusData, find_field, value_in_name
 from xtec.io.sample import read_sample
 
@@ -112,14 +114,14 @@ def sample_name(data: NexusData) -> str:
     """Name of the sample, else the title, else the file's name."""
     with open_hdf5(data.file) as file:
         for name in ("sample/name", "title"):
-            field = find_field(file, data.entry, name)
+            field = find_field(file, data.entry, name, data.bounds)
             if field is not None and field.shape in ((), (1,)):
-                return read_text(field[()])
+                return read_label(read_values(field, data.bounds))
     return data.file.stem
 
 
 def sample_of(data: NexusData, scan: str) -> SampleInfo:
     """What the file says of the sample; the scan variable is left out."""
     with open_hdf5(data.file) as file:
-        group = file[data.entry].get("sample")
-        return read_sample(group if isinstance(group, h5py.Group) else None, scan)
+        group = member(file[data.entry], "sample", data.bounds)
+        return read_sample(group if isinstance(group, h5py.Group) else None, scan, data.bounds)

@@ -17,7 +17,7 @@ import numpy as np
 from xtec.core.axes import Region
 from xtec.core.errors import InputError, OutputError
 from xtec.io.atomic import clear_temporaries, replacing
-from xtec.io.hdf5 import locate
+from xtec.io.locate import locate
 from xtec.io.open import series_of
 from xtec.io.readiness import Signature
 from xtec.io.series import PerTemperature, Series

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,9 @@ from numpy.typing import NDArray
 from xtec.core.axes import Axis
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError
 from xtec.core.wording import offered
-from xtec.io.hdf5 import open_hdf5, read_text
+from xtec.io.hdf5 import attribute, open_hdf5, read_label, read_text
+from xtec.io.links import Bounds, groups_in, member, names_in
+from xtec.io.locate import read_values
 
 GROUP_ALIASES = {
     "symm_masked_transform": "masked_symm_transform",
@@ -39,6 +40,8 @@ class NexusData:
         ``@angles`` between the reciprocal-space axes, degrees.
     entry : str
         The NXentry around it.
+    bounds : Bounds
+        Where links of the file may lead.
     """
 
     file: Path
@@ -47,13 +50,17 @@ class NexusData:
     axes: tuple[Axis | None, ...]
     angles: NDArray[np.float64] | None
     entry: str
+    bounds: Bounds
 
 
-def find_data(path: Path, *, entry: str | None = None, group: str | None = None) -> NexusData:
+def find_data(
+    path: Path, *, entry: str | None = None, group: str | None = None, bounds: Bounds | None = None
+) -> NexusData:
     """Find the NXdata to read in a file.
 
     Order: `group` inside `entry` if asked for; ``transform`` (the layout of NXRefine); the file's default
-    plot; the first NXdata with a signal.
+    plot; the first NXdata with a signal. Links may lead to where `bounds` allows, by default the folder of
+    the file and all below it.
 
     Raises
     ------
@@ -62,42 +69,44 @@ def find_data(path: Path, *, entry: str | None = None, group: str | None = None)
     InputError
         If its signal or axes cannot be read.
     """
+    bounds = bounds or Bounds.around([path])
     with open_hdf5(path) as file:
-        top = _find_entry(file, path, entry)
-        nxdata = _find_group(top, path, group)
-        return _read_group(nxdata, path, top.name)
+        top = _find_entry(file, path, entry, bounds)
+        nxdata = _find_group(top, path, group, bounds)
+        return _read_group(nxdata, path, top.name, bounds)
 
 
-def _find_entry(file: h5py.File, path: Path, entry: str | None) -> h5py.Group:
+def _find_entry(file: h5py.File, path: Path, entry: str | None, bounds: Bounds) -> h5py.Group:
     if entry is not None:
-        found = file.get(entry)
+        found = member(file["/"], entry, bounds)
         if not isinstance(found, h5py.Group):
-            hint = _there(file["/"], entry)
+            hint = _there(file["/"], entry, bounds)
             raise SeriesNotFoundError("there is no such group", file=path, hdf5_path=entry, hint=hint)
         return found
-    default = file.get(read_text(file.attrs.get("default", "")) or "entry")
+    default = member(file["/"], read_text(attribute(file["/"], "default")) or "entry", bounds)
     if isinstance(default, h5py.Group):
         return default
-    for child in _groups(file):
+    for child in groups_in(file["/"], bounds):
         if _is(child, "NXentry"):
             return child
     raise SeriesNotFoundError("no NXdata in this file", file=path, hint="name the group with --entry")
 
 
-def _find_group(top: h5py.Group, path: Path, group: str | None) -> h5py.Group:
+def _find_group(top: h5py.Group, path: Path, group: str | None, bounds: Bounds) -> h5py.Group:
     if group is not None:
         for name in (group, GROUP_ALIASES.get(group, group)):
-            if isinstance(top.get(name), h5py.Group):
-                return top[name]
-        hint = _there(top, group)
+            found = member(top, name, bounds)
+            if isinstance(found, h5py.Group):
+                return found
+        hint = _there(top, group, bounds)
         raise SeriesNotFoundError(f"no group named {group}", file=path, hdf5_path=top.name, hint=hint)
     if _is(top, "NXdata"):
         return top
-    for name in ("transform", read_text(top.attrs.get("default", ""))):
-        child = top.get(name) if name else None
+    for name in ("transform", read_text(attribute(top, "default"))):
+        child = member(top, name, bounds) if name else None
         if isinstance(child, h5py.Group) and _is(child, "NXdata"):
             return child
-    for child in _groups(top):
+    for child in groups_in(top, bounds):
         if _is(child, "NXdata") and _signal_name(child) is not None:
             return child
     raise SeriesNotFoundError(
@@ -105,59 +114,64 @@ def _find_group(top: h5py.Group, path: Path, group: str | None) -> h5py.Group:
     )
 
 
-def _groups(parent: h5py.Group) -> Iterator[h5py.Group]:
-    for name in parent:
-        child = parent.get(name)
-        if isinstance(child, h5py.Group):
-            yield child
-
-
-def _there(top: h5py.Group, name: str) -> str:
+def _there(top: h5py.Group, name: str, bounds: Bounds) -> str:
     """What is there of a path that leads to no group, where it ends, and the closest."""
     place, within = top, [part for part in name.split("/") if part]
-    while within and isinstance(place.get(within[0]), h5py.Group):
-        place = place[within.pop(0)]
-    names = [child.name.rsplit("/", 1)[-1] for child in _groups(place)]
+    while within and isinstance(child := member(place, within[0], bounds), h5py.Group):
+        place, within = child, within[1:]
+    names = [child.name.rsplit("/", 1)[-1] for child in groups_in(place, bounds)]
     where = "here" if place == top else f"in {place.name}"
     return f"groups {where}: {offered(within[0] if within else name, names)}"
 
 
 def _is(group: h5py.Group, nx_class: str) -> bool:
-    return read_text(group.attrs.get("NX_class", "")) == nx_class
+    return read_text(attribute(group, "NX_class")) == nx_class
 
 
 def _signal_name(group: h5py.Group) -> str | None:
     if "signal" in group.attrs:
-        return read_text(group.attrs["signal"])
-    for name in group:
-        child = group.get(name)
-        if isinstance(child, h5py.Dataset) and "signal" in child.attrs:
-            return str(name)
+        return read_text(attribute(group, "signal"))
+    for name in names_in(group):
+        if isinstance(group.get(name, getlink=True), h5py.HardLink):
+            child = group.get(name)
+            if isinstance(child, h5py.Dataset) and "signal" in child.attrs:
+                return name
     return None
 
 
-def _read_group(group: h5py.Group, path: Path, entry: str) -> NexusData:
+def _read_group(group: h5py.Group, path: Path, entry: str, bounds: Bounds) -> NexusData:
     signal = _signal_name(group)
     if signal is None:
         raise SeriesNotFoundError("this NXdata names no signal", file=path, hdf5_path=group.name)
-    if group.get(signal, getlink=True) is None:
+    if not signal or group.get(signal, getlink=True) is None:
         raise SeriesNotFoundError(f"the signal {signal!r} is missing", file=path, hdf5_path=group.name)
-    axes = tuple(None if name == "." else read_axis(group, name, path) for name in _axis_names(group, signal))
-    angles = group.attrs.get("angles")
+    names = _axis_names(group, signal)
+    axes = tuple(None if name == "." else read_axis(group, name, path, bounds) for name in names)
     return NexusData(
         path,
         group.name,
         f"{group.name.rstrip('/')}/{signal}",
         axes,
-        None if angles is None else np.asarray(angles, dtype=np.float64),
+        _read_angles(group, path),
         entry,
+        bounds,
     )
 
 
+def _read_angles(group: h5py.Group, path: Path) -> NDArray[np.float64] | None:
+    angles = attribute(group, "angles")
+    if angles is None:
+        return None
+    numbers = np.asarray(angles)
+    if numbers.dtype.kind not in "fiu" or not np.isfinite(numbers).all():
+        raise InputError("@angles are not numbers", file=path, hdf5_path=group.name)
+    return numbers.astype(np.float64)
+
+
 def _axis_names(group: h5py.Group, signal: str) -> list[str]:
-    names = group.attrs.get("axes")
+    names = attribute(group, "axes")
     if names is None and isinstance(group.get(signal, getlink=True), h5py.HardLink):
-        names = group[signal].attrs.get("axes")  # the older convention
+        names = attribute(group[signal], "axes")  # the older convention
     if names is None:
         return []
     if isinstance(names, np.ndarray) and names.size > 1:
@@ -165,7 +179,7 @@ def _axis_names(group: h5py.Group, signal: str) -> list[str]:
     return [part for part in re.split(r"[:,\s\[\]]+", read_text(names)) if part]
 
 
-def read_axis(group: h5py.Group, name: str, path: Path) -> Axis:
+def read_axis(group: h5py.Group, name: str, path: Path, bounds: Bounds) -> Axis:
     """Read one axis of an NXdata group.
 
     Raises
@@ -175,27 +189,33 @@ def read_axis(group: h5py.Group, name: str, path: Path) -> Axis:
     AxisError
         If it is not one-dimensional, or has values that are not finite.
     """
-    dataset = group.get(name)
+    dataset = member(group, name, bounds)
     where = f"{group.name}/{name}"
     if not isinstance(dataset, h5py.Dataset):
         raise SeriesNotFoundError(f"the axis {name!r} is missing", file=path, hdf5_path=group.name)
-    if dataset.ndim != 1 or dataset.dtype.kind not in "fiu":
+    if not dataset.shape or dataset.ndim != 1 or dataset.dtype.kind not in "fiu":
         raise AxisError("an axis must be a list of numbers", file=path, hdf5_path=where)
-    values = np.asarray(dataset[()], dtype=np.float64)
+    values = np.asarray(read_values(dataset, bounds), dtype=np.float64)
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise AxisError(
             f"{bad} of {values.size} values of this axis are not finite", file=path, hdf5_path=where
         )
-    attributes = {key: dataset.attrs[key] for key in ("long_name", "scaling_factor") if key in dataset.attrs}
-    return Axis(name, values, read_text(dataset.attrs.get("units", "")), attributes)
+    found = {key: attribute(dataset, key) for key in ("long_name", "scaling_factor")}
+    attributes = {key: _plain(value) for key, value in found.items() if value is not None}
+    return Axis(name, values, read_label(attribute(dataset, "units")), attributes)
 
 
-def find_field(file: h5py.File, group: str, name: str) -> h5py.Dataset | None:
+def _plain(value: object) -> object:
+    """An attribute as it goes into results: text without bytes that are none."""
+    return read_label(value) if isinstance(value, str | bytes) else value
+
+
+def find_field(file: h5py.File, group: str, name: str, bounds: Bounds) -> h5py.Dataset | None:
     """The dataset of a name in a group, or else in one of the groups around it."""
     place: h5py.Group = file[group]
     while True:
-        field = place.get(name)
+        field = member(place, name, bounds)
         if isinstance(field, h5py.Dataset):
             return field
         if place.name == "/":
@@ -214,7 +234,7 @@ def read_scan_axis(data: NexusData, name: str) -> Axis:
         If it is not one-dimensional, or has values that are not finite.
     """
     with open_hdf5(data.file) as file:
-        field = find_field(file, data.path, name)
+        field = find_field(file, data.path, name, data.bounds)
         if field is None:
             fields = ", ".join(
                 key for key, child in file[data.path].items() if getattr(child, "ndim", 0) == 1
@@ -225,7 +245,7 @@ def read_scan_axis(data: NexusData, name: str) -> Axis:
                 hdf5_path=data.path,
                 hint=f"lists of numbers here: {fields or 'none'}",
             )
-        return read_axis(field.parent, field.name.rsplit("/", 1)[-1], data.file)
+        return read_axis(field.parent, field.name.rsplit("/", 1)[-1], data.file, data.bounds)
 
 
 def read_scan_value(data: NexusData, scan: str | None) -> Axis:
@@ -240,10 +260,10 @@ def read_scan_value(data: NexusData, scan: str | None) -> Axis:
     """
     name = scan or "sample/temperature"
     with open_hdf5(data.file) as file:
-        field = find_field(file, data.path, name)
+        field = find_field(file, data.path, name, data.bounds)
         if field is not None and field.size == 1 and field.dtype.kind in "fiu":
-            value = np.asarray(field[()], dtype=np.float64).reshape(1)
-            units = read_text(field.attrs.get("units", "K" if scan is None else ""))
+            value = np.asarray(read_values(field, data.bounds), dtype=np.float64).reshape(1)
+            units = read_label(attribute(field, "units") or ("K" if scan is None else ""))
             if not np.isfinite(value).all():
                 raise InputError("the scan value is not finite", file=data.file, hdf5_path=field.name)
             return Axis(name.rsplit("/", 1)[-1], value, units)

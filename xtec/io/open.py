@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from xtec.core.axes import Axis, Region
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError, XtecError
 from xtec.io.foreign import foreign_series
-from xtec.io.hdf5 import DatasetRef, locate
+from xtec.io.guard import check_harmless, fatality, harmful
+from xtec.io.hdf5 import DatasetRef
 from xtec.io.layout import (
     canonical_order,
     check_length,
@@ -25,6 +27,8 @@ from xtec.io.layout import (
     sample_of,
     scan_dimension,
 )
+from xtec.io.links import Bounds
+from xtec.io.locate import locate
 from xtec.io.nexus import NexusData, find_data, read_scan_axis
 from xtec.io.series import Dropped, PerTemperature, Series
 from xtec.io.virtual import stacked_source
@@ -55,7 +59,8 @@ def open_series(
     temperatures : (low, high), optional
         Closed interval of the scan variable.
     options : OpenOptions, optional
-        Entry, group, scan variable, and whether to drop bad temperatures.
+        Entry, group, scan variable, whether to drop bad temperatures, and whether links may lead out of
+        the folders of the input.
 
     Raises
     ------
@@ -68,15 +73,24 @@ def open_series(
     if foreign is not None:
         return _checked(foreign.crop(region, temperatures), options)
     paths, from_folder = _expand(named)
+    bounds = options.bounds([*named, *paths])
+    found = partial(_find, paths, options, bounds, from_folder)
+    return _checked(found(harm=fatality(found, len(paths))).crop(region, temperatures), options)
+
+
+def _find(
+    paths: Sequence[Path], options: OpenOptions, bounds: Bounds, from_folder: bool, harm: str | None = None
+) -> Series:
+    """The series in files; `harm` is what reading their headers did to a copy of this process."""
+    if len(paths) == 1 and harm is not None:
+        raise harmful(paths[0], harm)
     if len(paths) == 1:
-        data = find_data(paths[0], entry=options.entry, group=options.group)
-        signal = locate(data.file, data.signal)
+        data = find_data(paths[0], entry=options.entry, group=options.group, bounds=bounds)
+        signal = locate(data.file, data.signal, bounds)
         dimension = scan_dimension(data, signal, options.scan)
         if dimension is not None:
-            series = _stacked(data, signal, dimension, options)
-            return _checked(series.crop(region, temperatures), options)
-    series = _per_temperature(paths, options, from_folder)
-    return _checked(series.crop(region, temperatures), options)
+            return _stacked(data, signal, dimension, options)
+    return _per_temperature(paths, options, bounds, from_folder, harm)
 
 
 def join_volumes(
@@ -131,7 +145,7 @@ def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenO
         check_length(scan, signal.shape[dimension], data)
     others = [axis for position, axis in enumerate(axes) if position != dimension]
     order = canonical_order(others)
-    source, origin = stacked_source(signal, dimension, order)
+    source, origin = stacked_source(signal, dimension, order, data.bounds)
     return Series(
         name=sample_name(data),
         scan=scan,
@@ -145,14 +159,20 @@ def _stacked(data: NexusData, signal: DatasetRef, dimension: int, options: OpenO
     )
 
 
-def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: bool) -> Series:
+def _per_temperature(
+    paths: Sequence[Path], options: OpenOptions, bounds: Bounds, from_folder: bool, harm: str | None
+) -> Series:
     volumes: list[Volume] = []
     bad: list[tuple[Path, XtecError]] = []
     for path in paths:
         try:
-            volumes.append(open_volume(path, options))
+            if from_folder:
+                bounds.check(path, path)
+            if harm is not None:
+                check_harmless(path, partial(_try, path, options, bounds))
+            volumes.append(open_volume(path, options, bounds))
         except InputError as error:
-            if from_folder and is_stranger(path, options):
+            if from_folder and harm is None and is_stranger(path, options):
                 logger.warning("%s holds no temperature of the series; passed over", path)
             else:
                 bad.append((path, error))
@@ -166,6 +186,11 @@ def _per_temperature(paths: Sequence[Path], options: OpenOptions, from_folder: b
         logger.warning("%s dropped: %s", path, why)
     dropped = tuple(Dropped(str(path), why.what) for path, why in bad)
     return replace(series_of(volumes), dropped=dropped)
+
+
+def _try(path: Path, options: OpenOptions, bounds: Bounds) -> None:
+    """All that is going to be read of the headers of one file."""
+    series_of([open_volume(path, options, bounds)])
 
 
 def series_of(volumes: Sequence[Volume]) -> Series:

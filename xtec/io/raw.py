@@ -23,6 +23,7 @@ from xtec.io.boxes import Box, Piece, buffer, cover, cut
 from xtec.io.chunk_table import SerialOnlyError, chunk_table, decoders_of
 from xtec.io.decoding import Decoder, stored
 from xtec.io.hdf5 import DatasetRef, open_hdf5
+from xtec.io.locate import unwritten
 
 _GAP_BYTES = 64 * 2**10
 """A gap up to this is read along, since another call costs more."""
@@ -231,7 +232,8 @@ def open_raw(ref: DatasetRef, keep: bool = True) -> RawDataset:
         if dataset.chunks is None:
             return _Contiguous(ref, dataset.fillvalue, keep, dataset.id.get_offset())
         table = chunk_table(dataset)
-        return _Chunked(ref, dataset.fillvalue, keep, table, decoders_of(dataset, table))
+        fill = dataset.fillvalue if unwritten(dataset, table[0] >= 0) is None else math.nan
+        return _Chunked(ref, fill, keep, table, decoders_of(dataset, table))
 
 
 def _refuse(file: h5py.File, dataset: h5py.Dataset) -> None:

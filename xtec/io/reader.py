@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from xtec.core.chunking import Block, block_shape
 from xtec.core.errors import InputError
-from xtec.io.boxes import Box, runs
-from xtec.io.chunk_table import SerialOnlyError
+from xtec.io.boxes import Box, overlaps, runs
+from xtec.io.chunk_table import SerialOnlyError, chunk_table
 from xtec.io.foreign import ForeignDataset
 from xtec.io.hdf5 import DatasetRef, open_hdf5
+from xtec.io.locate import unwritten
 from xtec.io.raw import RawDataset, open_raw
 from xtec.io.series import Series
 
@@ -155,23 +156,35 @@ class _OrdinaryDataset:
 
     def __init__(self, ref: DatasetRef, keep: bool) -> None:
         self.ref = ref
+        self._asked = False
+        self._missing: NDArray[np.bool_] | None = None
         self._held = ExitStack()
         self._file: h5py.File | None = self._held.enter_context(open_hdf5(ref.file)) if keep else None
 
     def read(self, box: Box, out: NDArray[Any]) -> None:
         """Fill `out`, a run of consecutive indices at a time."""
-        with _naming(self.ref):
-            if self._file is not None:
-                self._read(self._file, box, out)
-            else:
-                with open_hdf5(self.ref.file) as file:
-                    self._read(file, box, out)
+        if self._file is not None:
+            self._read(self._file, box, out)
+        else:
+            with open_hdf5(self.ref.file) as file:
+                self._read(file, box, out)
 
     def _read(self, file: h5py.File, box: Box, out: NDArray[Any]) -> None:
-        dataset = file[self.ref.path]
-        for parts in itertools.product(*(runs(wanted) for wanted in box)):
-            stored, target = zip(*parts, strict=True)
-            out[target] = dataset[stored]
+        with _naming(self.ref):
+            dataset = file[self.ref.path]
+            for parts in itertools.product(*(runs(wanted) for wanted in box)):
+                stored, target = zip(*parts, strict=True)
+                out[target] = dataset[stored]
+                for gap in overlaps(self._missing_in(dataset), dataset.chunks, stored):
+                    out[target][gap] = np.nan
+
+    def _missing_in(self, dataset: h5py.Dataset) -> NDArray[np.bool_] | None:
+        """Which chunks were never written and have no meaning; found out once."""
+        if not self._asked:
+            self._asked = True
+            if dataset.chunks is not None:
+                self._missing = unwritten(dataset, chunk_table(dataset)[0] >= 0)
+        return self._missing
 
     def close(self) -> None:
         """Close the file."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from xtec.core.errors import InputError, SeriesNotFoundError
-from xtec.io.hdf5 import DatasetRef, open_hdf5, read_text
+from xtec.io.guard import fatality
+from xtec.io.hdf5 import open_hdf5, read_text
+from xtec.io.links import Bounds, member
+from xtec.io.locate import read_values
 from xtec.io.nexus import NexusData, find_data
 from xtec.io.stamps import Stamps
 from xtec.io.volume import OpenOptions, Volume, is_stranger, open_volume
@@ -95,7 +99,13 @@ class Outcome:
     targets: tuple[Path, ...] | None = None
 
 
-def examine(path: Path, options: OpenOptions, targets: tuple[Path, ...], stamps: Stamps) -> Outcome:
+def examine(
+    path: Path,
+    options: OpenOptions,
+    targets: tuple[Path, ...],
+    stamps: Stamps,
+    within: Path | None = None,
+) -> Outcome:
     """Open a file that is at rest and say what it is; never raises for what is in the file.
 
     Parameters
@@ -106,9 +116,16 @@ def examine(path: Path, options: OpenOptions, targets: tuple[Path, ...], stamps:
         The files it was known to link to. Others are not opened: they may be half-written.
     stamps : Stamps
         The status of all these.
+    within : Path, optional
+        The folder that is watched, in which links may lead; by default the file's.
     """
+    bounds = options.bounds([path] if within is None else [within])
+    look = partial(_examine, path, options, targets, stamps, bounds)
+    harm = fatality(look)
+    if harm is not None:
+        return Outcome(State.BAD, f"damaged: {harm}")
     try:
-        return _examine(path, options, targets, stamps)
+        return look()
     except _DAMAGE as error:
         return _refused(path, options, error)
 
@@ -119,8 +136,10 @@ def lost(targets: tuple[Path, ...], stamps: Stamps) -> Outcome:
     return Outcome(State.MISSING, f"the link points to {target}, which is not there")
 
 
-def _examine(path: Path, options: OpenOptions, targets: tuple[Path, ...], stamps: Stamps) -> Outcome:
-    data = find_data(path, entry=options.entry, group=options.group)
+def _examine(
+    path: Path, options: OpenOptions, targets: tuple[Path, ...], stamps: Stamps, bounds: Bounds
+) -> Outcome:
+    data = find_data(path, entry=options.entry, group=options.group, bounds=bounds)
     with open_hdf5(path) as file:
         first = _link_target(file, data)
         unfinished, end_time = _combined(file, data)
@@ -132,13 +151,11 @@ def _examine(path: Path, options: OpenOptions, targets: tuple[Path, ...], stamps
         return lost(targets, stamps)
     if not all(stamp is None or stamp.regular for stamp in stamps.targets):
         return Outcome(State.BAD, "the link points to what is not a file")
-    volume = open_volume(path, options)
+    volume = open_volume(path, options, bounds)
     file_with_data = volume.signal.file
     if file_with_data not in (path, *targets):
         return _rest_first((*targets, file_with_data))
     _check_grid(volume)
-    if _is_unwritten(volume.signal):
-        return Outcome(State.WAITING, "no intensities written yet")
     assert stamps.data is not None
     signature = Signature(str(file_with_data), volume.signal.path, *stamps.data.content, end_time)
     return Outcome(State.READABLE, found=Found(volume, signature))
@@ -164,7 +181,11 @@ def _refused(path: Path, options: OpenOptions, error: Exception) -> Outcome:
 
 def _link_target(file: h5py.File, data: NexusData) -> tuple[Path, ...]:
     link = file.get(data.signal, getlink=True)
-    return (data.file.parent / link.filename,) if isinstance(link, h5py.ExternalLink) else ()
+    if not isinstance(link, h5py.ExternalLink):
+        return ()
+    target = data.file.parent / link.filename
+    data.bounds.check(target, data.file, data.signal)
+    return (target,)
 
 
 def _combined(file: h5py.File, data: NexusData) -> tuple[str, str]:
@@ -173,32 +194,25 @@ def _combined(file: h5py.File, data: NexusData) -> tuple[str, str]:
     place: h5py.Group = file[data.entry]
     while True:
         for name in (f"nxworkflow/{task}", task):
-            record = place.get(name)
+            record = member(place, name, data.bounds)
             if isinstance(record, h5py.Group):
-                return _ended(record, task)
+                return _ended(record, task, data.bounds)
         if place.name == "/":
             return "", ""
         place = place.parent
 
 
-def _ended(record: h5py.Group, task: str) -> tuple[str, str]:
-    if "end_time" in record:
-        return "", read_text(record["end_time"][()])
+def _ended(record: h5py.Group, task: str, bounds: Bounds) -> tuple[str, str]:
+    end = member(record, "end_time", bounds)
+    if isinstance(end, h5py.Dataset):
+        return "", read_text(read_values(end, bounds))
     # Older versions put their records into the entry, at the end, and without any times.
     finished = not record.parent.name.endswith("nxworkflow") and "start_time" not in record
     return ("" if finished else f"{task} has no end time"), ""
 
 
 def _check_grid(volume: Volume) -> None:
-    if 0 in volume.signal.shape:
-        raise InputError("the signal has no voxels")
     for axis in volume.axes:
         steps = np.diff(axis.values)
         if not (np.all(steps > 0) or np.all(steps < 0)):
             raise InputError(f"{axis.name} does not rise or fall steadily")
-
-
-def _is_unwritten(signal: DatasetRef) -> bool:
-    """Whether the dataset was created but no voxel of it stored."""
-    with open_hdf5(signal.file) as file:
-        return not signal.virtual and file[signal.path].id.get_storage_size() == 0

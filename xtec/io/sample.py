@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import h5py
 import numpy as np
 
 from xtec.core.quantities import Quantity, SampleInfo
-from xtec.io.hdf5 import read_text
+from xtec.io.hdf5 import attribute, read_label
+from xtec.io.links import Bounds, member, names_in
+from xtec.io.locate import read_values
 from xtec.io.nexus_writer import new_group
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -19,8 +21,13 @@ _CONDITIONS = "conditions"
 _NO_CONDITION = ("mass", "density", "volume_fraction", "unit_cell_volume", "relative_molecular_mass")
 """Numbers of a sample that are no condition of the measurement."""
 
+_MOST_FIELDS = 1000
+"""Fields of a sample that are looked at."""
 
-def read_sample(group: h5py.Group | None, scan: str = "temperature") -> SampleInfo:
+
+def read_sample(
+    group: h5py.Group | None, scan: str = "temperature", bounds: Bounds | None = None
+) -> SampleInfo:
     """Read an NXsample group.
 
     Parameters
@@ -29,19 +36,23 @@ def read_sample(group: h5py.Group | None, scan: str = "temperature") -> SampleIn
         None gives a sample of which nothing is known.
     scan : str
         Name of the scan variable, which is no condition that was held.
+    bounds : Bounds, optional
+        Where links may lead; by default the folder of the file and all below it.
     """
     if group is None:
         return SampleInfo()
-    conditions = _numbers(group)
-    if isinstance(group.get(_CONDITIONS), h5py.Group):
-        conditions |= _numbers(group[_CONDITIONS])
+    bounds = bounds or Bounds.around([Path(group.file.filename)])
+    conditions = _numbers(group, bounds)
+    held = member(group, _CONDITIONS, bounds)
+    if isinstance(held, h5py.Group):
+        conditions |= _numbers(held, bounds)
     conditions.pop(scan, None)
     return SampleInfo(
-        name=_text(group, "name"),
-        formula=_text(group, "chemical_formula"),
-        cell=_cell(group),
-        space_group=_text(group, "space_group"),
-        laue_group=_text(group, "laue_group") or _text(group, "point_group"),
+        name=_text(group, "name", bounds),
+        formula=_text(group, "chemical_formula", bounds),
+        cell=_cell(group, bounds),
+        space_group=_text(group, "space_group", bounds),
+        laue_group=_text(group, "laue_group", bounds) or _text(group, "point_group", bounds),
         conditions=conditions,
     )
 
@@ -71,34 +82,35 @@ def write_sample_info(entry: h5py.Group, sample: SampleInfo) -> h5py.Group:
     return group
 
 
-def _numbers(group: h5py.Group) -> dict[str, Quantity]:
+def _numbers(group: h5py.Group, bounds: Bounds) -> dict[str, Quantity]:
     """Single numbers of a group that may be conditions of a measurement."""
     found = {}
-    for name in group:
-        field = group.get(name)
+    for name in names_in(group)[:_MOST_FIELDS]:
+        field = member(group, name, bounds)
         if not isinstance(field, h5py.Dataset) or name.startswith("unit") or name in _NO_CONDITION:
             continue
         if field.size == 1 and field.dtype.kind in "iuf":
-            value = float(np.ravel(field[()])[0])
+            value = float(np.ravel(read_values(field, bounds))[0])
             if np.isfinite(value):
-                found[name] = Quantity(value, units=read_text(field.attrs.get("units", "")))
+                found[name] = Quantity(value, units=read_label(attribute(field, "units")))
     return found
 
 
-def _text(group: h5py.Group, name: str) -> str:
-    field = group.get(name)
-    if not isinstance(field, h5py.Dataset) or field.dtype.kind not in "OSU" or field.size != 1:
+def _text(group: h5py.Group, name: str, bounds: Bounds) -> str:
+    field = member(group, name, bounds)
+    if not isinstance(field, h5py.Dataset) or field.size != 1 or not h5py.check_string_dtype(field.dtype):
         return ""
-    value: Any = field[()] if field.shape == () else field[()].reshape(-1)[0]
-    return read_text(value)
+    return read_label(read_values(field, bounds))
 
 
-def _cell(group: h5py.Group) -> tuple[float, float, float, float, float, float] | None:
+def _cell(group: h5py.Group, bounds: Bounds) -> tuple[float, float, float, float, float, float] | None:
     """``unitcell_a`` ... as NXRefine writes them, or ``unit_cell_abc`` or ``unit_cell`` of the standard."""
     names = [f"unitcell_{letter}" for letter in _CELL]
     for there in (names, _STANDARD, ("unit_cell",)):
-        if all(isinstance(group.get(name), h5py.Dataset) for name in there):
-            values = np.concatenate([np.ravel(group[name][()]) for name in there]).astype(np.float64)
+        fields = [member(group, name, bounds) for name in there]
+        if all(isinstance(field, h5py.Dataset) and field.dtype.kind in "fiu" for field in fields):
+            parts = [np.ravel(read_values(field, bounds)) for field in fields]
+            values = np.concatenate(parts).astype(np.float64)
             if values.size >= len(_CELL) and np.isfinite(values[:6]).all() and values[:6].min() > 0:
                 a, b, c, alpha, beta, gamma = map(float, values[:6])
                 return a, b, c, alpha, beta, gamma

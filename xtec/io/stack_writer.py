@@ -19,7 +19,9 @@ from xtec.core.chunking import block_shape, plan_blocks
 from xtec.core.errors import ConfigError, InputError, OutputError
 from xtec.core.progress import Advance
 from xtec.io.atomic import make_folder, replacing
-from xtec.io.hdf5 import SOURCE_SHAPE, DatasetRef, locate, open_hdf5
+from xtec.io.hdf5 import DatasetRef, open_hdf5
+from xtec.io.links import Bounds
+from xtec.io.locate import SOURCE_SHAPE, locate
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_parameters
 from xtec.io.provenance import describe_inputs, program_version
 from xtec.io.sample import write_sample_info
@@ -215,7 +217,7 @@ def _check_alike(refs: list[DatasetRef]) -> None:
 def _check_values(temporary: Path, path: Path, refs: list[DatasetRef], box: tuple[slice, ...]) -> None:
     """Read a line of each source, through the virtual dataset and past it."""
     try:
-        virtual = locate(temporary, _SIGNAL)
+        virtual = locate(temporary, _SIGNAL, Bounds(None))
     except InputError as error:
         raise OutputError(
             f"no virtual dataset can be made here: {error.what}", file=path, hint="--copy"

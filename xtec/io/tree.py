@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import h5py
 
-from xtec.io.hdf5 import open_hdf5, read_text
+from xtec.io.guard import check_harmless
+from xtec.io.hdf5 import attribute, open_hdf5, read_label
 
 _MOST_CHILDREN = 12
 
@@ -19,6 +21,11 @@ def file_tree(path: Path, *, depth: int = 3) -> list[str]:
     SeriesNotFoundError, InputError
         If the file cannot be opened.
     """
+    check_harmless(path, partial(_tree, path, depth))
+    return _tree(path, depth)
+
+
+def _tree(path: Path, depth: int) -> list[str]:
     with open_hdf5(path) as file:
         return _lines(file["/"], depth, "")
 
@@ -27,14 +34,14 @@ def _lines(group: h5py.Group, depth: int, indent: str) -> list[str]:
     lines: list[str] = []
     names = list(group)
     for name in names[:_MOST_CHILDREN]:
-        link = group.get(name, getlink=True)
+        link, shown = group.get(name, getlink=True), read_label(name)
         if isinstance(link, h5py.ExternalLink):
-            lines.append(f"{indent}{name} -> {link.filename}:{link.path}")
+            lines.append(f"{indent}{shown} -> {read_label(link.filename)}:{read_label(link.path)}")
         elif isinstance(link, h5py.SoftLink):
-            lines.append(f"{indent}{name} -> {link.path}")
+            lines.append(f"{indent}{shown} -> {read_label(link.path)}")
         else:
             child = group[name]
-            lines.append(f"{indent}{_describe(name, child)}")
+            lines.append(f"{indent}{_describe(shown, child)}")
             if isinstance(child, h5py.Group) and depth > 1:
                 lines += _lines(child, depth - 1, indent + "  ")
     if len(names) > _MOST_CHILDREN:
@@ -44,6 +51,6 @@ def _lines(group: h5py.Group, depth: int, indent: str) -> list[str]:
 
 def _describe(name: str, child: h5py.Group | h5py.Dataset) -> str:
     if isinstance(child, h5py.Dataset):
-        shape = " x ".join(map(str, child.shape)) or "single value"
+        shape = "no values" if child.shape is None else " x ".join(map(str, child.shape)) or "single value"
         return f"{name}  {shape}  {'text' if child.dtype.kind in 'OSU' else child.dtype}"
-    return f"{name}  {read_text(child.attrs.get('NX_class', ''))}".rstrip()
+    return f"{name}  {read_label(attribute(child, 'NX_class'))}".rstrip()

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from xtec.io.hdf5 import DatasetRef, locate, open_hdf5, virtual_source
+from xtec.io.hdf5 import DatasetRef, open_hdf5
+from xtec.io.links import Bounds
+from xtec.io.locate import locate, virtual_source
 from xtec.io.series import PerTemperature, Stacked
 
 
@@ -25,7 +27,7 @@ class _Filled(NamedTuple):
 
 
 def stacked_source(
-    signal: DatasetRef, dimension: int, order: Sequence[int]
+    signal: DatasetRef, dimension: int, order: Sequence[int], bounds: Bounds
 ) -> tuple[Stacked | PerTemperature, tuple[int, ...]]:
     """The source of a stacked series: the datasets behind it where it is virtual and each is a temperature.
 
@@ -36,6 +38,8 @@ def stacked_source(
         Of the scan.
     order : sequence of int
         Order of the other dimensions that puts them into L, K, H.
+    bounds : Bounds
+        Where the datasets may be.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def stacked_source(
     origin : tuple of int
         Where the series starts in it along L, K, H.
     """
-    filled = _filled(signal, dimension) if signal.virtual else None
+    filled = _filled(signal, dimension, bounds) if signal.virtual else None
     if filled is not None:
         volumes = tuple(one.volume for one in filled)
         return PerTemperature(volumes, tuple(order)), tuple(filled[0].start[i] for i in order)
@@ -51,7 +55,7 @@ def stacked_source(
     return Stacked(signal, (dimension, *(positions[i] for i in order))), (0,) * len(order)
 
 
-def _filled(signal: DatasetRef, dimension: int) -> list[_Filled] | None:
+def _filled(signal: DatasetRef, dimension: int, bounds: Bounds) -> list[_Filled] | None:
     """What fills each index of the scan; None unless all are there once, alike, and of the same type."""
     shape = signal.shape[:dimension] + signal.shape[dimension + 1 :]
     filled: dict[int, _Filled] = {}
@@ -59,7 +63,7 @@ def _filled(signal: DatasetRef, dimension: int) -> list[_Filled] | None:
         sources = file[signal.path].virtual_sources()
     for source in sources:
         row = _row(source.vspace, dimension, signal.shape)
-        volume = locate(*virtual_source(signal.file, source))
+        volume = locate(*virtual_source(signal.file, source), bounds)
         start = _start(source.src_space, volume.shape, shape)
         if row is None or row in filled or start is None or volume.dtype != signal.dtype:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,10 @@ import numpy as np
 
 from xtec.core.axes import Axis
 from xtec.core.errors import InputError, SeriesNotFoundError
-from xtec.io.hdf5 import DatasetRef, locate, open_hdf5, read_text
+from xtec.io.hdf5 import DatasetRef, attribute, open_hdf5, read_text
 from xtec.io.layout import check_rank, complete_axes
+from xtec.io.links import Bounds, member
+from xtec.io.locate import locate
 from xtec.io.nexus import NexusData, find_data, read_scan_value, value_in_name
 
 SUFFIXES = (".nxs", ".nx5", ".h5", ".hdf5", ".hdf")
@@ -23,13 +25,18 @@ STACKED_BY = "xtec stack"
 
 @dataclass(frozen=True)
 class OpenOptions:
-    """How to look for the series; see `open_series`."""
+    """How to look for the series, and where links may lead; see `open_series`."""
 
     entry: str | None = None
     group: str | None = None
     scan: str | None = None
     reader: str | None = None
     skip_bad: bool = False
+    allow_external: bool = False
+
+    def bounds(self, inputs: Iterable[Path]) -> Bounds:
+        """Where the links of inputs may lead."""
+        return Bounds.around(inputs, anywhere=self.allow_external)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +66,15 @@ class Volume:
         return float(self.scan.values[0])
 
 
-def open_volume(path: Path, options: OpenOptions) -> Volume:
+def open_volume(path: Path, options: OpenOptions, bounds: Bounds | None = None) -> Volume:
     """Find the volume in a per-temperature file.
+
+    Parameters
+    ----------
+    path : Path
+    options : OpenOptions
+    bounds : Bounds, optional
+        Where links may lead; by default as `options` has it for this file alone.
 
     Raises
     ------
@@ -69,8 +83,9 @@ def open_volume(path: Path, options: OpenOptions) -> Volume:
     InputError
         If the file is unusable.
     """
-    data = find_data(path, entry=options.entry, group=options.group)
-    signal = locate(data.file, data.signal)
+    bounds = bounds or options.bounds([path])
+    data = find_data(path, entry=options.entry, group=options.group, bounds=bounds)
+    signal = locate(data.file, data.signal, bounds)
     if len(signal.shape) == 4:
         raise InputError(
             "this file is a whole series (4 dimensions), not one temperature",
@@ -106,15 +121,16 @@ def _quantity(scan: Axis) -> str:
 
 def is_stranger(path: Path, options: OpenOptions) -> bool:
     """A file with neither a volume nor a scan value, or a stack of others: not part of any series."""
+    bounds = options.bounds([path])
     with suppress(InputError), open_hdf5(path) as file:
-        if read_text(file.attrs.get("creator", "")) == STACKED_BY:
+        if read_text(attribute(file["/"], "creator")) == STACKED_BY:
             return True
     try:
-        find_data(path, entry=options.entry, group=options.group)
+        find_data(path, entry=options.entry, group=options.group, bounds=bounds)
     except SeriesNotFoundError:
         with suppress(InputError), open_hdf5(path) as file:
-            sampled = f"{options.entry or 'entry'}/sample/temperature" in file
-            return not sampled and value_in_name(path) is None
+            value = member(file["/"], f"{options.entry or 'entry'}/sample/temperature", bounds)
+            return value is None and value_in_name(path) is None
     except InputError:
         pass
     return False

@@ -24,10 +24,12 @@ class WatchedFile:
     options : OpenOptions
     rest : float
         Seconds without a change after which a file counts as written.
+    within : Path, optional
+        The folder that is watched, in which links may lead; by default the file's.
     """
 
-    def __init__(self, path: Path, options: OpenOptions, rest: float) -> None:
-        self._path, self._options, self._rest = path, options, rest
+    def __init__(self, path: Path, options: OpenOptions, rest: float, within: Path | None = None) -> None:
+        self._path, self._options, self._rest, self._within = path, options, rest, within
         self._targets: tuple[Path, ...] = ()
         self._seen: Stamps | None = None
         self._since = 0.0
@@ -74,7 +76,7 @@ class WatchedFile:
         return now - self._since >= self._rest
 
     def _judge(self, stamps: Stamps) -> Outcome:
-        outcome = examine(self._path, self._options, self._targets, stamps)
+        outcome = examine(self._path, self._options, self._targets, stamps, self._within)
         if outcome.targets is not None:
             self._targets = outcome.targets
         elif self._changed_since(stamps):
