@@ -15,6 +15,7 @@ import numpy as np
 
 from xtec.core.errors import BackendUnavailableError
 from xtec.core.types import Float64Array, FloatArray
+from xtec.learned.threads import one_torch_thread
 
 HIDDEN, CODE = 32, 4
 """Numbers in the layer between, and in the code."""
@@ -61,7 +62,7 @@ def train_encoder(rows: FloatArray, seed: int) -> dict[str, Float64Array]:
         raise BackendUnavailableError(f"encoders need torch: {error}", hint=hint) from error
     x = torch.as_tensor(np.ascontiguousarray(rows, dtype=np.float32))
     steps = int(np.clip(_STEPS_A_ROW * len(x), _FEWEST_STEPS, _MOST_STEPS))
-    with torch.random.fork_rng(devices=[]):
+    with one_torch_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder, decoder = (_network(torch, *sizes) for sizes in ((x.shape[1], CODE), (CODE, x.shape[1])))
         optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], _RATE)

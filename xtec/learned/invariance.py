@@ -28,6 +28,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from xtec.core.errors import ConfigError, InputError
 from xtec.core.types import Float64Array
+from xtec.learned.threads import one_torch_thread
 from xtec.plugins.state import State
 
 _FIRST = {"scale": 0.05, "offset": 0.05, "tilt": 0.05, "shift": 0.3, "stretch": 0.02, "smoothing": 0.1}
@@ -137,6 +138,7 @@ class LearnedInvariance(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.device = device
 
+    @one_torch_thread()
     def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Learn widths, then features, from trajectories (n, T)."""
         rows = validate_data(self, X, dtype=np.float64)
@@ -152,6 +154,7 @@ class LearnedInvariance(TransformerMixin, BaseEstimator):
         self._layers = self._learn_features(rows, draws)
         return self
 
+    @one_torch_thread()
     def transform(self, X: ArrayLike) -> Float64Array:
         """Features (n, n_features) of trajectories (n, T)."""
         check_is_fitted(self, "_layers")

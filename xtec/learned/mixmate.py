@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from xtec.core.errors import ConfigError, InputError
 from xtec.core.types import Float64Array
+from xtec.learned.threads import one_torch_thread
 from xtec.plugins.state import State
 
 _RATE = 0.02
@@ -176,6 +177,7 @@ class MixMate(ClusterMixin, BaseEstimator):
         self.random_state = random_state
         self.device = device
 
+    @one_torch_thread()
     def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Learn dictionaries from trajectories (n, T)."""
         rows = validate_data(self, X, dtype=np.float64)

@@ -10,6 +10,7 @@ import torch
 from xtec.core.types import FloatArray
 from xtec.learned.flow.coupling import CouplingFlow
 from xtec.learned.flow.whitening import Noise, Whitening
+from xtec.learned.threads import one_torch_thread
 
 _RATE = 4e-3
 """Of Adam's steps, at the most; it rises and falls over the training."""
@@ -28,6 +29,7 @@ _GIVEN_UP = -10.0
 ones, and each would outweigh a batch."""
 
 
+@one_torch_thread()
 def train(
     flow: CouplingFlow,
     whitening: Whitening,
