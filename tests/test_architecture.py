@@ -24,7 +24,7 @@ print(*sorted(set(name.partition(".")[0] for name in sys.modules) & set(sys.argv
 def loaded(statement: str) -> list[str]:
     """Which heavy packages a fresh interpreter has loaded after a statement."""
     call = [sys.executable, "-c", _LOADED.format(statement=statement), *HEAVY]
-    done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=600)
     return done.stdout.splitlines()[-1].split()
 
 

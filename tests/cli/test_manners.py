@@ -373,13 +373,13 @@ class TestInterrupted:
             text=True,
             cwd=folder,
         )
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while time.monotonic() < end and process.poll() is None:
             if any(folder.rglob("held-*.npy")) or any(folder.rglob("mixture.npy")):
                 process.send_signal(signal.SIGINT)
                 break
             time.sleep(0.002)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def test_the_command_that_is_named_goes_on(self, tmp_path: Path, run_cli: RunCli) -> None:

@@ -119,7 +119,7 @@ class TestRun:
             check=False,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
         done = run_cli("run", "slurm-array.toml", "--collect", "--json")

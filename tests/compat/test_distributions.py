@@ -20,7 +20,7 @@ print(*{"cupy", "torch", "matplotlib", "dask", "plotly", "h5py"} & set(sys.modul
 def run(statement: str, path: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(path)}
     call = [sys.executable, "-c", statement]
-    return subprocess.run(call, capture_output=True, text=True, check=True, env=environment, timeout=120)
+    return subprocess.run(call, capture_output=True, text=True, check=True, env=environment, timeout=600)
 
 
 def test_the_reference_beside_us_is_warned_of_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from nexpy.gui import consoleapp
 from nexpy.gui.dialogs import ManagePluginsDialog
 from nexpy.gui.pyqt import QtCore, QtWidgets
 
-LIMIT = 240.0
+LIMIT = 600.0
 """Seconds that a command may take."""
 
 
@@ -181,7 +181,7 @@ def run(facts: dict[str, Any], series: Path, folder: Path) -> None:
     dialog.directoryname.setText(str(folder / "cancelled"))
     dialog.close_box.button(QtWidgets.QDialogButtonBox.Ok).click()
     process, ticks = dialog.command._process.processId(), session.ticks
-    session.until(lambda: session.ticks > ticks + 20)
+    session.until(lambda: session.ticks > ticks + 2)
     facts["alive"] = is_alive(process)
     dialog.close_box.button(QtWidgets.QDialogButtonBox.Cancel).click()
     facts["cancelled"] = not is_alive(process) and dialog not in window.dialogs

@@ -51,7 +51,7 @@ def test_the_next_block_is_read_while_one_is_worked_on(series, monkeypatch: pyte
 
     monkeypatch.setattr(SeriesReader, "read", note)
     for number, _ in enumerate(feed(opened, opened.blocks(5 * 3 * 8 * 10 * 4), STRICT)):
-        assert begun[min(number + 1, 3)].wait(5)
+        assert begun[min(number + 1, 3)].wait(300)
 
 
 def test_an_error_of_the_reader_is_that_of_its_block(series, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -103,7 +103,7 @@ def later(condition: Callable[[], bool], action: Callable[[], object]) -> thread
     """Do something once a condition holds."""
 
     def wait() -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not condition() and time.monotonic() < end:
             time.sleep(0.1)
         action()

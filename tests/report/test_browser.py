@@ -47,7 +47,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._asked)
         self.page.goto(f"file://{path}")
-        self.page.wait_for_selector("html[data-ready=yes]", timeout=20_000)
+        self.page.wait_for_selector("html[data-ready=yes]", timeout=300_000)
 
     def _asked(self, request: Any) -> None:
         if not request.url.startswith(("file:", "data:")):
