@@ -1,11 +1,14 @@
-"""Every bundled component through the command line alone, on the bundled series."""
+"""Every bundled component through the command line alone, on a part of the bundled series."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,92 +18,122 @@ from xtec.plugins import entries, load
 from xtec.plugins.testing import assert_conforms
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "sample_data" / "srn_cdw.nxs"
+SERIES = (ROOT / "sample_data" / "srn_cdw.nxs", "--region", "H=-4.5:4.5,K=-3.5:3.5")
 
 RUNS = {
     "deep-ensemble": ["--clusterer", "deep-ensemble:members=3"],
     "mixmate": ["--clusterer", "mixmate:max_epochs=10"],
     "learned-invariance": ["--features", "learned-invariance:steps=60"],
-    "flow-novelty": ["--novelty", "flow-novelty:rate=0.02,max_epochs=5"],
-    "dib": ["--selector", "dib", "-k", "1:6"],
+    "flow-novelty": ["--novelty", "flow-novelty:rate=0.02,max_epochs=3"],
+    "dib": ["--selector", "dib", "-k", "1:6", "--region", "L=0:1"],
 }
+"""The bottleneck tells clusters apart where there are many peaks: it gets the whole series."""
 TORCH = ("mixmate", "learned-invariance", "flow-novelty")
 METHODS = ("gp-order-parameter", "symbolic-order-parameter")
 TC = 131.0
 """Planted in the bundled series."""
 
+RunCli = Callable[..., Any]
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """`xtec` in a process of its own."""
-    call = [sys.executable, "-c", "from xtec_cli.main import main; main()", *map(str, arguments)]
-    return subprocess.run(call, capture_output=True, text=True, check=False, timeout=300)
+EACH = """
+import json, sys
+from xtec_cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main(arguments)
+    except SystemExit as end:
+        assert end.code == 0, arguments
+"""
+UNLOADED = 'assert not {"torch", "zuko"} & set(sys.modules)\n'
+
+
+def process(*runs: list[object], then: str = "") -> None:
+    """`xtec` with each of these arguments, all in one process of their own."""
+    given = json.dumps([[str(argument) for argument in run] for run in runs])
+    call = [sys.executable, "-c", EACH + then, given]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr
+
+
+def clustering(name: str, folder: Path) -> list[object]:
+    """Arguments that cluster with a component."""
+    return ["cluster", *SERIES, "-o", folder, "--no-figures", *RUNS[name]]
+
+
+def voxels(folder: Path) -> list[np.ndarray]:
+    found = xtec.open_run(folder)["voxels"]
+    return [found[name].values for name in ("label", "probability", "novelty") if name in found]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs with every component, made in another process: in folders of their names."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    missing = () if importlib.util.find_spec("torch") else TORCH
+    process(*(clustering(name, folder / name) for name in RUNS if name not in missing))
+    return folder
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_that_others_can_use(name: str, tmp_path: Path) -> None:
+def test_a_run_that_others_can_use(name: str, elsewhere: Path, tmp_path: Path, run_cli: RunCli) -> None:
     if name in TORCH:
         pytest.importorskip("torch")
-    labels = []
-    for folder in (tmp_path / "once", tmp_path / "again"):
-        done = command("cluster", SAMPLE, "-o", folder, "--no-figures", *RUNS[name])
-        assert done.returncode == 0, done.stderr
-        run = xtec.open_run(folder)
-        novelty = run["voxels/novelty"].values if "novelty" in run["voxels"] else np.empty(0)
-        labels.append((run["voxels/label"].values, run["voxels/probability"].values, novelty))
-    for first, second in zip(*labels, strict=True):
-        np.testing.assert_array_equal(first, second)
-    done = command("order-parameter", tmp_path / "once", "--json")
-    assert done.returncode == 0, done.stderr
+    done = run_cli(*clustering(name, tmp_path / "here"))
+    assert done.code == 0, done.stderr
+    run = elsewhere / name
+    here, there = voxels(tmp_path / "here"), voxels(run)
+    assert len(here) == len(there) == (3 if name == "flow-novelty" else 2)
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one, other)
+    done = run_cli("order-parameter", run, "--json", "--no-figures")
+    assert done.code == 0, done.stderr
     found = json.loads(done.stdout)
     ordering = [one["tc"]["value"] for one in found["order_parameters"]]
     assert any(abs(tc - TC) < 4 for tc in ordering)
     assert any(vector["fraction"] == ["1/2", "1/2", "0"] for vector in found["wave_vectors"])
-    summary = json.loads((tmp_path / "once/summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     record = next(iter(summary["plugins"].values()))
     assert record["name"] == name
     assert record["distribution"] == "xtec-pipeline"
-    assert (tmp_path / "once/run.toml").read_text(encoding="utf-8").count(name) == 1
+    assert (run / "run.toml").read_text(encoding="utf-8").count(f'"{RUNS[name][1]}"') == 1
 
 
 @pytest.fixture(scope="module")
 def clustered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("method") / "run"
-    assert command("cluster", SAMPLE, "-o", folder, "--no-figures").returncode == 0
+    process(["cluster", *SERIES, "-o", folder, "--no-figures"], then=UNLOADED)
     return folder
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_reads_the_planted_transition(name: str, clustered: Path) -> None:
-    found = []
-    for _ in range(2):
-        done = command("order-parameter", clustered, "--method", name, "--json", "--no-figures")
-        assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout))
-    assert found[0] == found[1]
-    tc = found[0]["order_parameters"][0]["tc"]
+def test_a_method_reads_the_planted_transition(name: str, clustered: Path, run_cli: RunCli) -> None:
+    call = ("order-parameter", clustered, "--method", name, "--no-figures")
+    done = run_cli(*call, "--json")
+    assert done.code == 0, done.stderr
+    found = json.loads(done.stdout)
+    tc = found["order_parameters"][0]["tc"]
     assert abs(tc["value"] - TC) < 5
     assert tc["low"] <= tc["value"] <= tc["high"]
-    assert found[0]["method"]["name"] == name
-    shown = command("order-parameter", clustered, "--method", name, "--no-figures")
+    assert found["method"]["name"] == name
+    shown = run_cli(*call)
     assert name in shown.stdout
-    tree = xtec.open_run(clustered)
-    assert len(tree["order_parameter/transitions/tc"]) == len(found[0]["order_parameters"])
+    again = xtec.open_run(clustered)["order_parameter/transitions/tc"].values
+    assert again.tolist() == [one["tc"]["value"] for one in found["order_parameters"]]
 
 
-def test_novelty_state_is_used_again(tmp_path: Path) -> None:
+def test_novelty_state_is_used_again(elsewhere: Path, tmp_path: Path, run_cli: RunCli) -> None:
     pytest.importorskip("torch")
-    first, second = tmp_path / "first", tmp_path / "second"
-    novelty = "flow-novelty:rate=0.02,max_epochs=5"
-    assert command("cluster", SAMPLE, "-o", first, "--no-figures", "--novelty", novelty).returncode == 0
-    state = first / "plugins" / "novelty.npz"
-    again = f"flow-novelty:rate=0.02,state={state}"
-    done = command("cluster", SAMPLE, "-o", second, "--no-figures", "--novelty", again)
-    assert done.returncode == 0, done.stderr
+    first, second = elsewhere / "flow-novelty", tmp_path / "second"
+    state = tmp_path / "novelty.npz"
+    state.write_bytes((first / "plugins" / "novelty.npz").read_bytes())
+    again = ("--no-figures", "--novelty", f"flow-novelty:rate=0.02,state={state}")
+    done = run_cli("cluster", *SERIES, "-o", second, *again)
+    assert done.code == 0, done.stderr
     novel = [xtec.open_run(folder)["voxels/novelty"].values for folder in (first, second)]
     np.testing.assert_allclose(novel[0], novel[1], atol=1e-5)
     state.write_bytes(state.read_bytes()[:200])
-    broken = command("cluster", SAMPLE, "-o", tmp_path / "third", "--novelty", again)
-    assert broken.returncode == 3
+    broken = run_cli("cluster", *SERIES, "-o", tmp_path / "third", *again)
+    assert broken.code == 3
     assert "no plugin's state" in broken.stderr
     assert "Traceback" not in broken.stderr
 
@@ -114,7 +147,7 @@ BUNDLED = [
 QUICK = {
     "mixmate": {"max_epochs": 10},
     "learned-invariance": {"steps": 60},
-    "flow-novelty": {"max_epochs": 10},
+    "flow-novelty": {"max_epochs": 2, "n_transforms": 3, "hidden": 16},
     "deep-ensemble": {"members": 2},
 }
 
@@ -126,19 +159,5 @@ def test_it_fits_its_slot(slot: str, name: str, needs_torch: bool) -> None:
     assert_conforms(slot, load(slot, name), **QUICK.get(name, {}))
 
 
-def test_torch_is_loaded_for_nothing_else() -> None:
-    code = """
-import sys
-from xtec_cli.main import main
-try:
-    main(["cluster", *sys.argv[1:], "--no-figures", "--clusterer", "deep-ensemble:members=2"])
-except SystemExit as end:
-    assert end.code == 0
-assert "torch" not in sys.modules and "zuko" not in sys.modules
-"""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        call = [sys.executable, "-c", code, str(SAMPLE), "-o", f"{folder}/run"]
-        done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
+def test_torch_is_loaded_for_nothing_else(tmp_path: Path) -> None:
+    process(clustering("deep-ensemble", tmp_path / "run"), then=UNLOADED)
