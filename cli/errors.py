@@ -18,13 +18,14 @@ from xtec.core.errors import (
 
 BUG, USAGE, UNUSABLE_INPUT, NO_RESULT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
-_CODES: tuple[tuple[type[XtecError], int], ...] = (
+_CODES: tuple[tuple[type[Exception], int], ...] = (
     (ConfigError, USAGE),
     (OutputError, USAGE),
     (InputError, UNUSABLE_INPUT),
     (NothingToClusterError, NO_RESULT),
     (DegenerateMixtureError, NO_RESULT),
     (BackendUnavailableError, UNAVAILABLE),
+    (MemoryError, UNAVAILABLE),
 )
 
 
@@ -53,6 +54,9 @@ def report(error: BaseException, *, verbose: bool, go_on: str = "") -> int:
         traceback.print_exception(error, file=sys.stderr)
     if _is_of_the_system(error):
         sys.stderr.write(f"error: {error.strerror}\n  in:  {error.filename}\n")
+    elif isinstance(error, MemoryError):
+        sys.stderr.write(f"error: there is not enough memory ({str(error) or 'the system refused more'})\n")
+        sys.stderr.write("  try: a lower --memory-limit, --workers 1, or a smaller --region\n")
     elif code == BUG:
         sys.stderr.write(f"error: this is a bug in xtec: {type(error).__name__}: {error}\n")
         sys.stderr.write("  try: again with -v, and report what it prints\n")

@@ -112,9 +112,14 @@ class Journal:
         )
         if not config.resume:
             journal.forget()
-        for needed in (folder, journal.scratch):
-            make_folder(needed)
-        write_text(page, json.dumps(asked, indent=2))
+        try:
+            for needed in (folder, journal.scratch):
+                make_folder(needed)
+            write_text(page, json.dumps(asked, indent=2))
+        except OutputError:
+            if not journal.is_worth_keeping:
+                journal.forget()
+            raise
         return journal
 
     def __enter__(self) -> Journal:

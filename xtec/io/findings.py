@@ -13,8 +13,8 @@ from xtec.core.axes import Axis
 from xtec.core.order import OrderFindings, OrderParameter
 from xtec.core.reflections import UnitCellFindings
 from xtec.io import tables
-from xtec.io.atomic import replacing
 from xtec.io.broken_symmetry import operations
+from xtec.io.hdf5_output import new_hdf5
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_parameters
 from xtec.io.provenance import program_version
 from xtec.io.sample import write_sample_info
@@ -36,7 +36,7 @@ def write_order_parameter(folder: Path, findings: OrderFindings, parameters: Map
         "peak_onsets": tables.onsets(findings),
     }
     path = folder / "order_parameter.nxs"
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         entry = start_entry(file, path, f"order parameters of {findings.run}", parameters)
         write_sample_info(entry, findings.sample)
         for number, one in enumerate(found, start=1):
@@ -71,7 +71,7 @@ def write_unit_cell(folder: Path, findings: UnitCellFindings, parameters: Mappin
         "broken_symmetry": operations(findings),
     }
     path = folder / "unit_cell.nxs"
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         entry = start_entry(file, path, f"order inside the unit cell, {findings.run}", parameters)
         entry.attrs["default"] = "curves"
         write_sample_info(entry, findings.sample)

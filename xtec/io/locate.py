@@ -131,7 +131,7 @@ def unwritten(dataset: h5py.Dataset, written: NDArray[np.bool_]) -> NDArray[np.b
         return None
     if dataset.dtype.kind != "f":
         raise InputError(
-            f"{np.count_nonzero(~written)} of {written.size} chunks were never written; HDF5 would give zeros",
+            f"{np.count_nonzero(~written)} of {written.size} chunks were never written: HDF5 gives zeros",
             file=dataset.file.filename,
             hdf5_path=dataset.name,
             hint="copy the file again, or let its writer set a fill value if these are meant to be so",

@@ -16,7 +16,8 @@ import numpy as np
 
 from xtec.core.axes import Region
 from xtec.core.errors import InputError, OutputError
-from xtec.io.atomic import clear_temporaries, replacing
+from xtec.io.atomic import clear_temporaries
+from xtec.io.hdf5_output import check_room, new_hdf5
 from xtec.io.locate import locate
 from xtec.io.open import series_of
 from xtec.io.readiness import Signature
@@ -95,10 +96,11 @@ class Mirror:
         series = series_of([volume]).crop(self.region)
         self.prepare()
         try:
-            with replacing(self._path(volume.value)) as temporary, h5py.File(temporary, "w") as file:
+            with new_hdf5(self._path(volume.value)) as file:
                 copy = file.create_dataset(_DATASET, series.shape, series.dtype)
                 for block, values in _blocks(series):
                     copy[block] = values
+                    check_room(copy)
                 copy.attrs["value"] = volume.value
                 copy.attrs["region"] = json.dumps(self._asked)
                 copy.attrs["signature"] = json.dumps(asdict(signature))

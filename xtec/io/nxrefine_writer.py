@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from xtec.core.errors import ConfigError, OutputError
+from xtec.io.hdf5_output import check_room, create_hdf5
 from xtec.io.nexus_writer import new_data, new_group
 from xtec.io.series_writer import (
     CREATOR,
@@ -64,7 +65,7 @@ def write_nxrefine(folder: Path, source: SeriesSource, storage: Storage, *, forc
             _write_scan(temporary, prefix, source, storage, index)
         truth = truth_file_of(temporary, prefix)
         truth.parent.mkdir()
-        with h5py.File(truth, "w") as file:
+        with create_hdf5(truth) as file:
             entry = start_entry(file, None, f"truth of simulated {source.sample.name}")
             write_truth(entry, source)
         if folder.exists():
@@ -92,14 +93,15 @@ def _write_scan(folder: Path, prefix: str, source: SeriesSource, storage: Storag
     shape = source.shape[1:]
     chunks = storage.chunk_shape(shape, (NXREFINE_CHUNK,) * 3)
     (folder / scan).mkdir()
-    with h5py.File(folder / scan / "transform.nxs", "w") as file:
+    with create_hdf5(folder / scan / "transform.nxs") as file:
         entry = start_entry(file, "data", f"simulated {source.sample.name} {scan}")
         data = new_group(entry, "data", "NXdata")
         data.attrs["signal"] = "v"
         signal = data.create_dataset("v", shape, np.float32, chunks=chunks, **storage.filters())
         for planes in block_steps(shape[0], chunks[0], shape[1] * shape[2] * 4):
             signal[planes] = source.block(slice(index, index + 1), planes)[0]
-    with h5py.File(folder / f"{prefix}_{scan}.nxs", "w") as file:
+            check_room(signal)
+    with create_hdf5(folder / f"{prefix}_{scan}.nxs") as file:
         entry = start_entry(file, "transform", f"simulated {source.sample.name} {scan}")
         sample = write_sample(entry, source.sample)
         sample[source.scan.name] = float(source.scan.values[index])

@@ -18,6 +18,7 @@ from xtec.core.types import ClusterCurves
 from xtec.io import tables
 from xtec.io.atomic import replacing
 from xtec.io.findings import start_entry
+from xtec.io.hdf5_output import new_hdf5
 from xtec.io.nexus_writer import new_data
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def write_phase_diagram(
     """
     points, boundaries = point_table(diagram), boundary_table(diagram)
     path = folder / "phase_diagram.nxs"
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         entry = start_entry(file, path, f"phase diagram against {diagram.variable}", parameters)
         kelvin = diagram.temperature_units
         units = {"tc": kelvin, "upper_limit": kelvin, "t0": kelvin, "scatter": kelvin}

@@ -24,7 +24,7 @@ from xtec.core.types import (
     Significance,
     VoxelCounts,
 )
-from xtec.io.atomic import replacing
+from xtec.io.hdf5_output import new_hdf5
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_axis, write_parameters
 from xtec.io.sample import write_sample_info
 
@@ -42,7 +42,7 @@ def write_results(path: Path, run: ClusterRun) -> None:
     OutputError
         If it cannot be written.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         start_file(file, "xtec-pipeline", str(run.process["version"]))
         file.attrs["file_name"] = path.name
         entry = new_group(file, "entry", "NXentry")

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.errors import ConfigError, OutputError
-from xtec.io.atomic import make_folder, replacing
+from xtec.io.atomic import make_folder
+from xtec.io.hdf5_output import check_room, new_hdf5
 from xtec.io.nexus_writer import new_data, new_group
 from xtec.io.truth import LabelSource, write_truth
 
@@ -144,7 +145,7 @@ def write_stacked(path: Path, source: SeriesSource, storage: Storage, *, force: 
     """
     refuse_existing(path, force)
     make_folder(path.parent)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         entry = start_entry(file, "data", f"simulated {source.sample.name}")
         write_sample(entry, source.sample)
         _write_stacked_data(entry, source, storage)
@@ -176,6 +177,7 @@ def _write_stacked_data(entry: h5py.Group, source: SeriesSource, storage: Storag
                 signal[temperatures] = block[:, 0]
             else:
                 signal[temperatures, planes] = block
+            check_room(signal)
 
 
 def block_steps(length: int, chunk: int, item_bytes: int) -> Iterator[slice]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from xtec.core.errors import ConfigError, InputError, OutputError
 from xtec.core.progress import Advance
 from xtec.io.atomic import make_folder, replacing
 from xtec.io.hdf5 import DatasetRef, open_hdf5
+from xtec.io.hdf5_output import check_room, create_hdf5
 from xtec.io.links import Bounds
 from xtec.io.locate import SOURCE_SHAPE, locate
 from xtec.io.nexus_writer import new_data, new_group, now, start_file, write_parameters
@@ -78,12 +80,11 @@ def write_virtual(path: Path, series: Series, parameters: Mapping[str, Any]) -> 
         whole = h5py.VirtualSource(_plain(name), _plain(ref.path), ref.shape, ref.dtype)
         layout[row] = whole[box]
     axes = [series.scan, *(series.axes[i] for i in stored)]
-    with _new_file(path, series, axes, parameters) as (temporary, data):
+    check = partial(_check_values, path=path, refs=refs, box=box)
+    with _new_file(path, series, axes, parameters, check) as data:
         signal = data.create_virtual_dataset("data", layout, fillvalue=_fill(refs[0].dtype))
         signal.attrs["long_name"] = "Intensity"
         signal.attrs[SOURCE_SHAPE] = refs[0].shape
-        data.file.close()
-        _check_values(temporary, path, refs, box)
 
 
 def write_copy(
@@ -126,7 +127,7 @@ def write_copy(
     at_once = chunks[0] if isinstance(series.source, PerTemperature) else series.n_temperatures
     blocks = plan_blocks(series.shape, voxel_bytes=at_once * dtype.itemsize, budget=budget, chunks=chunks[1:])
     with (
-        _new_file(path, series, [series.scan, *series.axes], parameters) as (_, data),
+        _new_file(path, series, [series.scan, *series.axes], parameters) as data,
         series.reader() as reader,
     ):
         signal = data.create_dataset("data", shape, dtype, chunks=chunks, **storage.filters())
@@ -137,8 +138,8 @@ def write_copy(
                 values = np.empty((temperatures.stop - start, *block_shape(block)), dtype)
                 reader.read(block, temperatures, out=values)
                 signal[(temperatures, *block)] = values
+                check_room(signal)
                 advance(values.nbytes)
-        data.file.close()
 
 
 def check_output_file(path: Path, series: Series, *, force: bool) -> None:
@@ -165,22 +166,28 @@ def check_output_file(path: Path, series: Series, *, force: bool) -> None:
 
 @contextmanager
 def _new_file(
-    path: Path, series: Series, axes: list[Axis], parameters: Mapping[str, Any]
-) -> Iterator[tuple[Path, h5py.Group]]:
-    """A temporary file with all but the signal, and its NXdata; it takes its place at the end."""
+    path: Path,
+    series: Series,
+    axes: list[Axis],
+    parameters: Mapping[str, Any],
+    check: Callable[[Path], None] = lambda _: None,
+) -> Iterator[h5py.Group]:
+    """The NXdata, without its signal, of a file that takes its place at the end, if it passes a check."""
     make_folder(path.parent)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        start_file(file, STACKED_BY, program_version())
-        file.attrs["file_name"] = path.name
-        entry = new_group(file, "entry", "NXentry")
-        entry.attrs["default"] = "data"
-        entry["title"] = series.name
-        write_sample_info(entry, replace(series.sample, name=series.name))
-        data = new_data(entry, "data", title=series.name, signals=["data"], axes=axes)
-        if series.angles is not None:
-            data.attrs["angles"] = series.angles
-        _write_process(entry, series, parameters)
-        yield temporary, data
+    with replacing(path) as temporary:
+        with create_hdf5(temporary) as file:
+            start_file(file, STACKED_BY, program_version())
+            file.attrs["file_name"] = path.name
+            entry = new_group(file, "entry", "NXentry")
+            entry.attrs["default"] = "data"
+            entry["title"] = series.name
+            write_sample_info(entry, replace(series.sample, name=series.name))
+            data = new_data(entry, "data", title=series.name, signals=["data"], axes=axes)
+            if series.angles is not None:
+                data.attrs["angles"] = series.angles
+            _write_process(entry, series, parameters)
+            yield data
+        check(temporary)
 
 
 def _write_process(entry: h5py.Group, series: Series, parameters: Mapping[str, Any]) -> None:
