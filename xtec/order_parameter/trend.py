@@ -22,6 +22,9 @@ _SMOOTH_DEGREE = 4
 _MIN_POINTS = 2
 """Points needed on either side of an onset."""
 
+_MOST_ONSETS = 1000
+"""Onsets of the grid, which is for a first estimate; each takes a time that goes with the temperatures."""
+
 _LOG_ODDS = 5.0
 """Logarithm of how much more likely the onset must be than the smooth curve."""
 
@@ -117,7 +120,7 @@ def _best_onset(x: Float64Array, y: Float64Array) -> tuple[float, float, float]:
     power on the grid.
     """
     distinct = np.unique(x)
-    onsets = np.linspace(distinct[_MIN_POINTS], distinct[-_MIN_POINTS - 1], 4 * len(x))
+    onsets = np.linspace(distinct[_MIN_POINTS], distinct[-_MIN_POINTS - 1], min(4 * len(x), _MOST_ONSETS))
     depth = np.clip((onsets[:, None] - x) / (onsets - x[0])[:, None], 0.0, None)
     line, _ = np.linalg.qr(np.stack([np.ones_like(x), (x - x[0]) / np.ptp(x)], axis=1))
     y = y - line @ (line.T @ y)
