@@ -186,9 +186,10 @@ def _least(values: Float64Array, profile: Float64Array) -> float:
     i = int(profile.argmin())
     if not 0 < i < len(values) - 1 or not np.isfinite(profile[i - 1 : i + 2]).all():
         return float(values[i])
-    x, y = values[i - 1 : i + 2] - values[i], profile[i - 1 : i + 2] - profile[i]
+    step = values[i + 1] - values[i]  # squares of the values themselves may overflow
+    x, y = (values[i - 1 : i + 2] - values[i]) / step, profile[i - 1 : i + 2] - profile[i]
     bend, slope = np.linalg.solve([[x[0] ** 2, x[0]], [x[2] ** 2, x[2]]], [y[0], y[2]])
-    return float(values[i] + (np.clip(-slope / (2 * bend), x[0], x[2]) if bend > 0 else 0.0))
+    return float(values[i] + (step * np.clip(-slope / (2 * bend), x[0], x[2]) if bend > 0 else 0.0))
 
 
 def _widened(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _BETAS = (0.03, 1.2)
 _MOST_EVALUATIONS = 600
 _MOST_STEPS = 25
+_CLOSE = 1e-9
+"""lmfit takes bounds closer than 1e-13 for the same: a narrower scan is fitted in units of itself."""
+
 _RISE = 1.96
 """Root of the rise of the sum of squares at the end of a 95 % interval."""
 
@@ -27,7 +30,7 @@ def polished(one: Candidate, curve: Curve) -> Candidate:
     from lmfit import minimize
 
     found = minimize(_residual, _start(one, curve), args=(one, curve), max_nfev=_MOST_EVALUATIONS)
-    moved = _placed(one, found.params.valuesdict()).refitted(curve)
+    moved = _placed(one, found.params.valuesdict(), _unit(curve)).refitted(curve)
     better = moved.misfit < one.misfit and bool((moved.rises > 0).all())
     return moved if better else one
 
@@ -56,14 +59,17 @@ def profiled(one: Candidate, curve: Curve, scale: float) -> dict[str, Profiled]:
 
     kept = replace(curve, sigma=curve.sigma * np.sqrt(scale))
     best = minimize(_residual, _start(one, kept), args=(one, kept), scale_covar=False)
-    return {
-        name: (
-            float(best.params[name].value),
-            _end(name, -1, best, one, kept),
-            _end(name, 1, best, one, kept),
+
+    found: dict[str, Profiled] = {}
+    for name in best.var_names:
+        unit = 1.0 if name.startswith("beta") else _unit(curve)
+        low, high = (_end(name, side, best, one, kept) for side in (-1, 1))
+        found[name] = (
+            unit * float(best.params[name].value),
+            None if low is None else unit * low,
+            None if high is None else unit * high,
         )
-        for name in best.var_names
-    }
+    return found
 
 
 def _end(name: str, sign: int, best: MinimizerResult, one: Candidate, curve: Curve) -> float | None:
@@ -96,21 +102,28 @@ def _end(name: str, sign: int, best: MinimizerResult, one: Candidate, curve: Cur
 def _start(one: Candidate, curve: Curve) -> Parameters:
     from lmfit import Parameters
 
-    low, high = curve.span
+    unit = _unit(curve)
+    low, high = (end / unit for end in curve.span)
     start = Parameters()
     for number, (tc, beta) in enumerate(zip(one.tc, one.beta, strict=True)):
-        start.add(f"tc{number}", tc, min=low, max=high)
+        start.add(f"tc{number}", tc / unit, min=low, max=high)
         start.add(f"beta{number}", beta, min=_BETAS[0], max=_BETAS[1])
-    start.add("width", one.width, min=0.0, max=2 * (high - low), vary=one.width > 0)
+    start.add("width", one.width / unit, min=0.0, max=2 * (high - low), vary=one.width > 0)
     return start
 
 
-def _placed(one: Candidate, values: Mapping[str, float]) -> Candidate:
-    tc = tuple(float(values[f"tc{i}"]) for i in range(len(one.tc)))
+def _unit(curve: Curve) -> float:
+    """Of Tc and width as lmfit has them."""
+    width = curve.span[1] - curve.span[0]
+    return width if width < _CLOSE else 1.0
+
+
+def _placed(one: Candidate, values: Mapping[str, float], unit: float) -> Candidate:
+    tc = tuple(unit * float(values[f"tc{i}"]) for i in range(len(one.tc)))
     beta = tuple(float(values[f"beta{i}"]) for i in range(len(one.tc)))
-    return replace(one, tc=tc, beta=beta, width=float(values["width"]))
+    return replace(one, tc=tc, beta=beta, width=unit * float(values["width"]))
 
 
 def _residual(parameters: Parameters, one: Candidate, curve: Curve) -> Float64Array:
-    moved = _placed(one, parameters.valuesdict())
+    moved = _placed(one, parameters.valuesdict(), _unit(curve))
     return curve.residual(moved.design(curve.x, curve))
