@@ -20,7 +20,13 @@ from typing import Any
 import numpy as np
 
 from xtec.core.arrays import home
-from xtec.core.errors import ConfigError, InputError, OutputError
+from xtec.core.errors import (
+    ConfigError,
+    DegenerateMixtureError,
+    InputError,
+    NothingToClusterError,
+    OutputError,
+)
 from xtec.core.parallel import n_cores
 from xtec.core.types import CovarianceType, Float64Array
 from xtec.io import Series
@@ -40,6 +46,9 @@ _FREE = {
     *("memory_limit", "workers", "scheduler", "scratch", "backend"),
 }
 """Options that may change between a run and the one that goes on from it."""
+
+_FINAL = (ConfigError, NothingToClusterError, DegenerateMixtureError)
+"""Errors that the same run would end in again."""
 
 HoldShard = Callable[[ShardPlan], Held]
 
@@ -126,9 +135,9 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or not self.is_worth_keeping:
+        if kind is None or issubclass(kind, _FINAL) or not self.is_worth_keeping:
             self.forget()
-        elif issubclass(kind, KeyboardInterrupt | OutputError):
+        else:
             logger.warning("what was done so far is kept in %s: go on with --resume", self.folder.parent)
 
     @property
