@@ -38,6 +38,7 @@ from xtec_pipelines.clustering.second_pass import FIRST_PASS, Parent, load_paren
 from xtec_pipelines.clustering.smoothing import make_neighbourhood
 from xtec_pipelines.clustering.writers import check_writers, write_more
 from xtec_pipelines.config import ClusterConfig
+from xtec_pipelines.doubts import note_few_temperatures, note_lone, note_saturation
 from xtec_pipelines.logbook import Logbook, logbook
 from xtec_pipelines.run_folder import write_run
 from xtec_pipelines.streaming.devices import DeviceChoice, choose_device, device_bytes
@@ -157,6 +158,7 @@ def _compute(
     plugins: RunPlugins,
 ) -> ClusterRun:
     """Read and cluster; goes on where an earlier run was interrupted."""
+    note_few_temperatures(series.n_temperatures)
     with Journal.open(series, config, device_bytes(choice)) as journal:
         plan = plan_run(
             series,
@@ -190,6 +192,7 @@ def _compute(
                     series, ingest_options(config), workers, plan.shards, progress, journal.remember, expected
                 )
                 _note_threshold(kept)
+            note_saturation(kept)
             reference = (
                 None if config.reference is None else Reference(config, series, workers, plan, progress)
             )
@@ -226,7 +229,7 @@ def cluster_kept(
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
     start = None if following is None else following.start
-    level, backdrop = Level.of(kept.threshold, kept.counts.n_judged), backdrop_of(kept)
+    level, backdrop = Level.of(kept.threshold, kept.counts.n_judged), backdrop_of(kept, series.scan)
     noise = count_scale(config, kept, series.scan)  # before the shards are given up for those of peaks
     plugins = plugins or RunPlugins()
     with progress.stage("peaks"):
@@ -234,7 +237,7 @@ def cluster_kept(
         choice = choose_mode(asked, kept, series, config.cluster_range[1])
     logger.info("mode %s: %s", choice.mode, choice.reason)
     if choice.mode is Mode.PEAKS and choice.peaks is not None:
-        peaks = averaged(choice.peaks, series, kept, config, noise, progress)
+        peaks = averaged(choice.peaks, series, backdrop, kept.device, config, noise, progress)
         fit = fit_mixture(peaks, level, config, progress, journal, kept.device, start, plugins)
         novel = what_is_new(plugins.novelty, peaks.rows, choice.mode, reference, config.seed)
         with progress.stage("label"):
@@ -256,7 +259,12 @@ def cluster_kept(
     with progress.stage("measure"):
         table = measure(found, series, backdrop)
     run = _assemble(series, kept, choice, fit.mixture, labelled, table, following)
-    return replace(run, selection=fit.selection, novelty_limit=None if novel is None else novel.limit)
+    return replace(
+        run,
+        selection=fit.selection,
+        novelty_limit=None if novel is None else novel.limit,
+        count_scale=backdrop.count_scale,
+    )
 
 
 def _assemble(
@@ -290,6 +298,10 @@ def _assemble(
         label,
         np.bincount(peaks.label, minlength=len(order) + 1)[1:],
     )
+    if choice.mode is Mode.PEAKS:
+        note_lone(members.peaks, "peak")
+    else:
+        note_lone(np.bincount(label, minlength=len(order) + 1)[1:], "voxel")
     return ClusterRun(
         title=f"X-TEC-{choice.mode} of {series.name}",
         sample=replace(series.sample, name=series.name),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xtec.core.axes import Axis
+from xtec.core.device import Device
 from xtec.core.progress import Progress
 from xtec.core.types import Rescale
 from xtec.io import Series
@@ -9,6 +11,7 @@ from xtec.preprocess import CountScale, MaskRules, parse_threshold
 from xtec_pipelines.clustering.averaged import AveragedPeaks, Peaks, every_peak
 from xtec_pipelines.clustering.level import Level
 from xtec_pipelines.clustering.modes import ModeChoice
+from xtec_pipelines.clustering.noise import variance_over_mean
 from xtec_pipelines.clustering.peaks import Backdrop, measure, quantity_of
 from xtec_pipelines.clustering.voxels import Voxels
 from xtec_pipelines.config import ClusterConfig
@@ -32,17 +35,17 @@ def ingest_options(config: ClusterConfig) -> IngestOptions:
     )
 
 
-def backdrop_of(kept: KeptTrajectories) -> Backdrop:
+def backdrop_of(kept: KeptTrajectories, scan: Axis) -> Backdrop:
     """What peaks stand on."""
-    found = kept.threshold.significance
     background = Level.of(kept.threshold, kept.counts.n_judged).background
-    return Backdrop(background, 1.0 if found is None else found.scale)
+    return Backdrop(background, variance_over_mean(kept, scan))
 
 
 def averaged(
     peaks: Peaks,
     series: Series,
-    kept: KeptTrajectories,
+    backdrop: Backdrop,
+    device: Device,
     config: ClusterConfig,
     noise: CountScale | None,
     progress: Progress,
@@ -51,9 +54,9 @@ def averaged(
     quantity = None
     if config.quantity != "intensity":
         with progress.stage("measure"):
-            table = measure(every_peak(peaks), series, backdrop_of(kept))
+            table = measure(every_peak(peaks), series, backdrop)
             quantity = quantity_of(table, series.axes, config.quantity)
-    return AveragedPeaks(peaks, config.rescale, config.min_std, noise, quantity, kept.device)
+    return AveragedPeaks(peaks, config.rescale, config.min_std, noise, quantity, device)
 
 
 def rescaled(

@@ -1,4 +1,4 @@
-"""How many counts a unit of intensity is: as stated, or as the voxels show it."""
+"""How noisy intensities are: as stated, or as the voxels show it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xtec.core.arrays import home, some_rows
 from xtec.core.axes import Axis
 from xtec.core.errors import InputError
 from xtec.core.types import Float64Array
-from xtec.preprocess import CountScale, n_waves, split_variation
+from xtec.preprocess import CountScale, n_waves, quiet_scale, split_variation
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.streaming.holding import Kept
 from xtec_pipelines.streaming.ingest import KeptTrajectories
@@ -40,14 +40,36 @@ def count_scale(config: ClusterConfig, kept: KeptTrajectories, scan: Axis) -> Co
         raise InputError(
             f"{len(scan)} temperatures are too few to tell counting noise", hint="--counts-per-unit X"
         )
-    look = _Look(max(1, kept.counts.n_kept // _VOXELS))
-    seen = np.concatenate(list(kept.shards.map(look)), axis=1)
-    scale = CountScale.estimate(*seen, freedom=len(scan) - 1 - n_waves(len(scan)))
+    scale = CountScale.estimate(*_seen(kept), freedom=_freedom(scan))
     logger.info(
         "count scale %.3g to %.3g at mean intensities %.3g to %.3g",
         *(scale.scale[0], scale.scale[-1], scale.intensity[0], scale.intensity[-1]),
     )
     return scale
+
+
+def variance_over_mean(kept: KeptTrajectories, scan: Axis) -> float:
+    """Variance over mean of an intensity that only noise moves: as significance was judged by, or as seen.
+
+    So what stands above noise does so in any unit of intensity. It is 1, that of counts, where there are too
+    few temperatures to tell.
+    """
+    if kept.threshold.significance is not None:
+        return kept.threshold.significance.scale
+    if n_waves(len(scan)) == 0:
+        return 1.0
+    return quiet_scale(*_seen(kept), freedom=_freedom(scan))
+
+
+def _seen(kept: KeptTrajectories) -> Float64Array:
+    """Mean intensity and variance of the noise, shape (2, m), of some of the trajectories kept."""
+    look = _Look(max(1, kept.counts.n_kept // _VOXELS))
+    return np.concatenate(list(kept.shards.map(look)), axis=1)
+
+
+def _freedom(scan: Axis) -> int:
+    """Degrees of freedom of such a variance."""
+    return len(scan) - 1 - n_waves(len(scan))
 
 
 @dataclass(frozen=True)

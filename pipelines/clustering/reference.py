@@ -13,7 +13,7 @@ from xtec.core.shards import Workers
 from xtec.core.types import FloatArray, Mode
 from xtec.io import Series, open_series
 from xtec.mixture import Trajectories
-from xtec_pipelines.clustering.gathering import averaged, ingest_options, rescaled
+from xtec_pipelines.clustering.gathering import averaged, backdrop_of, ingest_options, rescaled
 from xtec_pipelines.clustering.modes import choose_mode
 from xtec_pipelines.config import ClusterConfig, load_recipe
 from xtec_pipelines.streaming.ingest import ingest
@@ -66,9 +66,10 @@ class Reference:
             judged = config.threshold != "none"
             plan = plan_run(series, self.plan.limit, self.plan.n_workers, threshold=judged, figures=False)
             kept = ingest(series, ingest_options(config), self.workers, plan.shards)
+            backdrop = backdrop_of(kept, series.scan)
             choice = choose_mode(mode, kept, series, config.cluster_range[1])
             if choice.mode is Mode.PEAKS and choice.peaks is not None:
-                rows = averaged(choice.peaks, series, kept, config, None, Progress()).rows
+                rows = averaged(choice.peaks, series, backdrop, kept.device, config, None, Progress()).rows
             else:
                 rows = rescaled(choice, kept, config, None, Progress()).rows
             return some_rows(Trajectories(rows), size, config.seed)

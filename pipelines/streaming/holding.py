@@ -269,7 +269,7 @@ class Cut:
     def _least_smooth(self, held: Held) -> float:
         """Smooth variation below which nothing in a shard is significant."""
         found = self.threshold.significance
-        if found is None or held.cell.size == 0:
+        if found is None or held.cell.size == 0 or not np.isfinite(found.cutoff):
             return np.inf
         cells = home(grouped.counts(held.cell, 256))
         here = found.cell_scale.reshape(-1)[np.flatnonzero(cells)]

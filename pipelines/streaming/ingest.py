@@ -22,7 +22,7 @@ from xtec.core.progress import Progress
 from xtec.core.shards import PartOf, Shards, Workers
 from xtec.core.types import BackgroundThreshold, Significance, VoxelCounts
 from xtec.io import Series
-from xtec.preprocess import Cells, Tally, find_significance, find_threshold, n_waves
+from xtec.preprocess import LARGEST, SMALLEST, Cells, Tally, find_significance, find_threshold, n_waves
 from xtec_pipelines.streaming.holding import Cut, Held, Hold, IngestOptions, Kept
 from xtec_pipelines.streaming.plan import WORTH_A_SURVEY, ShardPlan
 
@@ -36,6 +36,8 @@ _SMOOTH_MARGIN = 0.7
 
 _CERTAIN = 1e-6
 """Chance of noise below which a survey too small to find anything significant would still hold it."""
+
+_BEYOND = f"intensities are beyond {SMALLEST:g} to {LARGEST:g}, as marks of masked voxels are"
 
 _SURVEYED = 0.02
 """Share of the blocks that are surveyed."""
@@ -123,6 +125,8 @@ def ingest(
         for part in held.map(attrgetter("counts")):
             counts = counts.merge(VoxelCounts(*map(int, part)))
         _require_judged(counts, series)
+        if counts.n_beyond:
+            logger.warning("%d voxels are left out: %s", counts.n_beyond, _BEYOND)
         threshold = _settle(held, options, series)
         kept = held.derive(Cut(series, options, threshold, tuple(plans), workers.device))
         counts = replace(counts, n_kept=sum(kept.map(_size)))
@@ -132,7 +136,7 @@ def ingest(
             if options.judges_mean
             else f"no voxel varies significantly, at a false discovery rate of {options.fdr:g}",
             file=series.inputs[0],
-            hint="--threshold simple, a number, or none",
+            hint=f"--threshold {'kl' if options.threshold == 'simple' else 'simple'}, a number, or none",
         )
     return KeptTrajectories(kept, plans, counts, threshold, workers.driver)
 
@@ -209,9 +213,11 @@ def _require_judged(counts: VoxelCounts, series: Series) -> None:
     if counts.n_judged == 0:
         raise InputError(
             f"nothing to judge: of {counts.n_total} voxels {counts.n_empty} are empty, "
-            f"{counts.n_nan} have a NaN, {counts.n_nonpositive} are not positive throughout",
+            f"{counts.n_nan} have a NaN, {counts.n_nonpositive} are not positive throughout"
+            + (f"; in {counts.n_beyond} of them {_BEYOND}" if counts.n_beyond else ""),
             file=series.inputs[0],
             hdf5_path=series.source.refs[0].path,
+            hint="intensities in another unit" if counts.n_beyond else None,
         )
 
 

@@ -249,6 +249,8 @@ class ClusterRun:
         Above which a voxel counts as novel.
     learned : mapping of str to bytes
         What plugins learned, as files, by their option.
+    count_scale : float
+        Variance over mean of an intensity that only noise moves.
     """
 
     title: str
@@ -270,6 +272,7 @@ class ClusterRun:
     novelty: NDArray[np.float32] | None = None
     novelty_limit: float | None = None
     learned: Mapping[str, bytes] = field(default_factory=dict)
+    count_scale: float = 1.0
 
     @property
     def novel(self) -> NDArray[np.bool_] | None:

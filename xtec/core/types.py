@@ -93,12 +93,14 @@ class VoxelCounts:
 
     n_total: int
     n_empty: int = 0
-    """Mean over temperature is zero or below."""
+    """Mean over temperature is zero or below, or as good as zero."""
     n_nan: int = 0
-    """Not finite at one temperature at least."""
+    """Not finite at one temperature at least, or too large for an intensity."""
     n_nonpositive: int = 0
     """Dropped on request, or for a logarithm's sake: some temperature has no positive intensity."""
     n_kept: int = 0
+    n_beyond: int = 0
+    """Of the empty ones and those with a NaN: neither, but too small or too large for an intensity."""
 
     def merge(self, other: VoxelCounts) -> VoxelCounts:
         """Of two sets of voxels together."""

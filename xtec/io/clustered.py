@@ -51,6 +51,7 @@ def read_clustered(folder: str | Path) -> ClusteredRun:
                 hint=f"xtec run {folder}/run.toml --force",
             )
         noise = entry.get("noise")
+        scale = entry.get("process/outcome/variance_over_mean", entry.get("noise/scale"))
         mean = float(entry["threshold/background_mean"][()])
         return ClusteredRun(
             name=folder.resolve().name,
@@ -59,7 +60,7 @@ def read_clustered(folder: str | Path) -> ClusteredRun:
             map=_read_map(entry),
             peaks=_read_peaks(entry),
             mode=read_text(entry["process/outcome/mode"][()]),
-            count_scale=1.0 if noise is None else float(noise["scale"][()]),
+            count_scale=1.0 if scale is None else float(scale[()]),
             systematic=_SYSTEMATIC if noise is None else float(noise["systematic"][()]),
             background=float(np.exp(mean)) if np.isfinite(mean) else 0.0,
         )

@@ -81,7 +81,7 @@ class SeriesReader:
         Returns
         -------
         array, shape (T, *block)
-            In the type of the file.
+            In the type of the series.
 
         Raises
         ------

@@ -61,7 +61,7 @@ def write_results(path: Path, run: ClusterRun) -> None:
         _write_threshold(entry, run.threshold, run.counts)
         if run.threshold.significance is not None:
             _write_noise(entry, run.threshold.significance)
-        _write_process(entry, run.process, run.mode)
+        _write_process(entry, run.process, {"mode": run.mode, "variance_over_mean": run.count_scale})
 
 
 def _write_sample(entry: h5py.Group, run: ClusterRun) -> None:
@@ -266,9 +266,9 @@ def gaussian_background(threshold: BackgroundThreshold, at: Float64Array) -> Flo
     return curve
 
 
-def _write_process(entry: h5py.Group, process: Mapping[str, Any], mode: str) -> None:
+def _write_process(entry: h5py.Group, process: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
     group = new_group(entry, "process", "NXprocess")
-    write_parameters(group, "outcome", {"mode": mode})
+    write_parameters(group, "outcome", outcome)
     group["program"] = "xtec"
     group["version"] = process["version"]
     group["date"] = now()

@@ -27,6 +27,9 @@ Datasets = Callable[[int], BoxReader]
 _DASK_BYTES = 128 * 2**20
 """Size of a Dask chunk."""
 
+_WORKED_WITH = {np.dtype(np.float16): np.dtype(np.float32), np.dtype(np.longdouble): np.dtype(np.float64)}
+"""What intensities are read as where no compiled loop takes the type of the file."""
+
 
 @dataclass(frozen=True)
 class Dropped:
@@ -138,8 +141,9 @@ class Series:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """As stored in the file, in native byte order."""
-        return self.source.refs[0].dtype.newbyteorder("=")
+        """As stored in the file, in native byte order; half precision is read as single."""
+        stored = self.source.refs[0].dtype.newbyteorder("=")
+        return _WORKED_WITH.get(stored, stored)
 
     @property
     def nbytes(self) -> int:

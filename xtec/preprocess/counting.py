@@ -16,6 +16,8 @@ from xtec.preprocess.rescaling import Rescaled
 _BINS = 20
 _VOXELS_A_BIN = 500
 
+_QUIET = 0.1
+
 
 @dataclass(frozen=True)
 class CountScale:
@@ -59,8 +61,10 @@ class CountScale:
         Raises
         ------
         InputError
-            If no voxel varies.
+            If no voxel varies, or there is none.
         """
+        if not mean.size:
+            raise InputError("no mean intensity is above zero: counting noise cannot be told")
         n_bins = int(np.clip(len(mean) // _VOXELS_A_BIN, 1, _BINS))
         bins = np.array_split(np.argsort(mean, kind="stable"), n_bins)
         intensity = np.array([np.median(mean[one]) for one in bins])
@@ -77,6 +81,22 @@ class CountScale:
             at = np.log(np.maximum(mean, self.intensity[0]))
         scale: Float64Array = np.exp(np.interp(at, np.log(self.intensity), np.log(self.scale)))
         return scale
+
+
+def quiet_scale(mean: Float64Array, variance: Float64Array, freedom: int) -> float:
+    """Variance over mean that the quietest tenth of voxels shows; 0 where there is none.
+
+    Parameters
+    ----------
+    mean, variance : array, shape (n,)
+        Of voxels many of which may vary by more than noise; means above zero.
+    freedom : int
+        Degrees of freedom of a variance.
+    """
+    if not mean.size:
+        return 0.0
+    quiet = float(np.quantile(variance / mean, _QUIET))
+    return quiet * freedom / (2 * float(gammaincinv(freedom / 2, _QUIET)))
 
 
 def noise_of_rescaled(

@@ -11,16 +11,19 @@ from xtec.core.arrays import namespace
 from xtec.core.types import VoxelCounts
 from xtec.preprocess.statistics import VoxelSums
 
+LARGEST, SMALLEST = 1e30, 1e-30
+"""Mean intensities that single precision has room for, with what they vary by."""
+
 
 @dataclass(frozen=True)
 class MaskRules:
-    """What disqualifies a voxel besides a NaN.
+    """What disqualifies a voxel besides a NaN, or an intensity beyond `LARGEST`, which counts as one.
 
     Attributes
     ----------
     positive_mean : bool
-        Drop voxels whose mean intensity is zero or below (they are "empty"). Otherwise only voxels that are
-        zero throughout are empty.
+        Drop voxels whose mean intensity is zero or below, or below `SMALLEST` (they are "empty"). Otherwise
+        only voxels that are zero throughout are empty.
     positive_everywhere : bool
         Drop voxels with an intensity of zero or below at any temperature.
     nowhere_negative : bool
@@ -41,16 +44,19 @@ def usable_voxels(sums: VoxelSums, rules: MaskRules) -> tuple[NDArray[np.bool_],
     counts : VoxelCounts
         With ``n_kept`` zero: nothing is kept before the threshold.
     """
-    xp, finite, mean = namespace(sums.total), sums.finite, sums.mean
+    xp, mean = namespace(sums.total), sums.mean
+    finite = sums.finite & (xp.abs(mean) <= LARGEST) & (sums.minimum >= -LARGEST)
     if rules.positive_mean:
-        occupied = mean > 0
+        occupied = mean >= SMALLEST
     else:
         occupied = ~((mean == 0) & (sums.minimum == 0))
     usable = finite & occupied
+    beyond = (sums.finite & ~finite) | (finite & ~occupied & (mean > 0))
     counts = VoxelCounts(
         n_total=finite.size,
         n_nan=int(xp.count_nonzero(~finite)),
         n_empty=int(xp.count_nonzero(finite & ~occupied)),
+        n_beyond=int(xp.count_nonzero(beyond)),
     )
     if rules.positive_everywhere or rules.nowhere_negative:
         positive = sums.minimum > 0 if rules.positive_everywhere else sums.minimum >= 0

@@ -37,12 +37,12 @@ _FEW = 30
 """Voxels of one intensity that are shown."""
 
 _STEP = 0.05
-_LIMIT = 800
+_LIMIT = 1600
 """Bins of ln variance over mean: so wide, and so many on either side of zero."""
 
 _MEAN_STEP = 0.25
-_MEAN_LIMIT = 160
-"""The same for ln mean intensity."""
+_MEAN_LIMIT = 320
+"""The same for ln mean intensity; both reach as far as intensities may."""
 
 _BRIGHT = 10.0
 """Times the median intensity, from where on a systematic error may be seen."""

@@ -58,43 +58,52 @@ def split_variation(rows: Any, mean: Any) -> tuple[Any, Any]:
         return plain_split(rows, mean)
     smooth, rough = np.empty((2, rows.shape[1]), np.float32)
     basis = waves(len(rows)).astype(np.float32)
-    _split(rows, mean.astype(np.float32), basis, smooth, rough)
-    return smooth, rough
+    centre = mean.astype(np.float32)
+    unit = np.ldexp(np.float32(1), np.frexp(centre)[1])
+    _split(rows, centre, unit, basis, smooth, rough)
+    return smooth * unit, rough * unit
 
 
 def plain_split(rows: Any, mean: Any) -> tuple[Any, Any]:
     """As `split_variation`, in any array library."""
     xp = namespace(rows)
     centre = xp.astype(mean, xp.float32)
-    difference = xp.astype(rows, xp.float32) - centre
+    difference = (xp.astype(rows, xp.float32) - centre) / centre  # squares of intensities may overflow
     coefficients = like(waves(rows.shape[0]).astype(np.float32), rows) @ difference
     slow = xp.sum(coefficients * coefficients, axis=0)
     rest = xp.sum(difference * difference, axis=0) - slow
     rest = xp.where(rest > 0, rest, xp.zeros_like(rest))
-    return slow / centre, rest / centre / float(rows.shape[0] - 1 - coefficients.shape[0])
+    return slow * centre, rest * centre / float(rows.shape[0] - 1 - coefficients.shape[0])
 
 
 @compiled_sums
 def _split(
     rows: NDArray[Any],
     mean: NDArray[np.float32],
+    unit: NDArray[np.float32],
     basis: NDArray[np.float32],
     smooth: NDArray[np.float32],
     rough: NDArray[np.float32],
 ) -> None:
-    """Differences from the mean are small, so single precision is enough for them."""
+    """Differences from the mean are small, so single precision is enough for them.
+
+    They are squared in units near the mean, powers of two: exact, and squares neither overflow nor vanish.
+    """
     coefficients = np.empty((basis.shape[0], _TILE), np.float32)
     squares = np.empty(_TILE, np.float32)
     difference = np.empty(_TILE, np.float32)
+    inverse = np.empty(_TILE, np.float32)
     freedom = np.float32(rows.shape[0] - 1 - basis.shape[0])
     for start in range(0, mean.size, _TILE):
         inside = min(_TILE, mean.size - start)
         coefficients[:] = 0
         squares[:] = 0
+        for voxel in range(inside):
+            inverse[voxel] = np.float32(1) / unit[start + voxel]
         for t in range(rows.shape[0]):
             row, centre = rows[t, start : start + inside], mean[start : start + inside]
             for voxel in range(inside):
-                difference[voxel] = np.float32(row[voxel]) - centre[voxel]
+                difference[voxel] = (np.float32(row[voxel]) - centre[voxel]) * inverse[voxel]
                 squares[voxel] += difference[voxel] * difference[voxel]
             for j in range(basis.shape[0]):
                 weight, sums = basis[j, t], coefficients[j]
@@ -104,6 +113,6 @@ def _split(
             slow = np.float32(0)
             for j in range(basis.shape[0]):
                 slow += coefficients[j, voxel] * coefficients[j, voxel]
-            over = np.float32(1) / mean[start + voxel]
+            over = unit[start + voxel] / mean[start + voxel]
             smooth[start + voxel] = slow * over
             rough[start + voxel] = max(squares[voxel] - slow, np.float32(0)) * over / freedom
