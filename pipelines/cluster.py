@@ -22,6 +22,7 @@ from xtec.io.stamps import Unchanged
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec_pipelines.clustering.averaged import every_peak
+from xtec_pipelines.clustering.doubts import note_few_temperatures, note_lone, note_saturation
 from xtec_pipelines.clustering.fitting import fit_mixture, fit_smoothed, fitted
 from xtec_pipelines.clustering.gathering import averaged, backdrop_of, ingest_options, rescaled
 from xtec_pipelines.clustering.journal import Journal
@@ -38,7 +39,6 @@ from xtec_pipelines.clustering.second_pass import FIRST_PASS, Parent, load_paren
 from xtec_pipelines.clustering.smoothing import make_neighbourhood
 from xtec_pipelines.clustering.writers import check_writers, write_more
 from xtec_pipelines.config import ClusterConfig
-from xtec_pipelines.doubts import note_few_temperatures, note_lone, note_saturation
 from xtec_pipelines.logbook import Logbook, logbook
 from xtec_pipelines.run_folder import write_run
 from xtec_pipelines.streaming.devices import DeviceChoice, choose_device, device_bytes

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from xtec.core.errors import NothingToClusterError
 from xtec.io.reader import SeriesReader
-from xtec_pipelines import journal
 from xtec_pipelines.cluster import run_cluster
+from xtec_pipelines.clustering import journal
 from xtec_pipelines.config import make_config
 
 QUICK = settings(max_examples=1, derandomize=True, deadline=None, database=None)
