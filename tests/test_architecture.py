@@ -79,4 +79,5 @@ def test_the_library_neither_prints_nor_exits(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            assert called not in ("print", "exit", "quit", "sys.exit", "os._exit"), f"line {node.lineno}"
+            assert called not in ("print", "exit", "quit", "sys.exit"), f"line {node.lineno}"
+            assert called != "os._exit" or path.name == "guard.py", f"line {node.lineno}"  # a forked copy's

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +33,9 @@ def note_few_temperatures(n_temperatures: int) -> None:
 
 def note_saturation(kept: KeptTrajectories) -> None:
     """Say so if several voxels share the highest intensity, each at several temperatures."""
-    highest = max(kept.shards.map(_highest))
-    if (n := sum(kept.shards.map(_At(highest)))) >= _SATURATED:
+    found = list(kept.shards.map(_at_the_top))
+    highest = max(intensity for intensity, _ in found)
+    if (n := sum(number for intensity, number in found if intensity == highest)) >= _SATURATED:
         logger.warning(
             "%d voxels have the highest intensity of all, %g, at %d temperatures or more: "
             "the detector was saturated, or this marks masked voxels",
@@ -61,17 +61,11 @@ def note_lone(size: NDArray[np.int64], what: str) -> None:
         )
 
 
-def _highest(kept: Kept) -> float:
-    return float(namespace(kept.intensity).max(kept.intensity)) if kept.index.size else -np.inf
-
-
-@dataclass(frozen=True)
-class _At:
-    """How many voxels of a shard have an intensity at several temperatures."""
-
-    intensity: float
-
-    def __call__(self, kept: Kept) -> int:
-        xp = namespace(kept.intensity)
-        times = xp.count_nonzero(kept.intensity == self.intensity, axis=1)
-        return int(xp.count_nonzero(times >= _TWICE))
+def _at_the_top(kept: Kept) -> tuple[float, int]:
+    """The highest intensity of a shard, and how many voxels have it at several temperatures."""
+    if not kept.index.size:
+        return -np.inf, 0
+    xp = namespace(kept.intensity)
+    highest = xp.max(kept.intensity)
+    times = xp.count_nonzero(kept.intensity == highest, axis=1)
+    return float(highest), int(xp.count_nonzero(times >= _TWICE))

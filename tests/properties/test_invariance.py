@@ -1,7 +1,7 @@
 """What must not change the clusters of a series does not.
 
-Where the arithmetic is the same the answer is the same bit for bit: in another unit that is a power of two, in
-another type that holds the numbers, and after an interruption. Elsewhere sums are taken in another order, so
+Where the arithmetic is the same the answer is the same bit for bit: in another unit that is a power of two,
+in another type that holds the numbers, and after an interruption. Elsewhere sums are taken in another order, so
 log-likelihoods agree to rounding and labels wherever they are sure.
 """
 
