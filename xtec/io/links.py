@@ -113,7 +113,7 @@ def member(group: h5py.Group, name: str, bounds: Bounds) -> h5py.Group | h5py.Da
             return None
         if not isinstance(link, h5py.HardLink):
             try:
-                with reached(Path(place.file.filename), f"{place.name}/{part}", bounds):
+                with reached(Path(place.file.filename), f"{place.name.rstrip('/')}/{part}", bounds):
                     pass
             except SeriesNotFoundError:
                 return None
@@ -130,6 +130,16 @@ def groups_in(group: h5py.Group, bounds: Bounds) -> Iterator[h5py.Group]:
             continue
         if isinstance(child, h5py.Group):
             yield child
+
+
+def hint_of(group: h5py.Group, bounds: Bounds) -> str:
+    """What to try where nothing was found in a group: a link may lead to it that was not followed."""
+    for name in names_in(group):
+        try:
+            member(group, name, bounds)
+        except InputError as error:
+            return error.hint or error.what
+    return "name the group with --entry"
 
 
 def names_in(group: h5py.Group) -> list[str]:

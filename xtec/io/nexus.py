@@ -14,7 +14,7 @@ from xtec.core.axes import Axis
 from xtec.core.errors import AxisError, InputError, SeriesNotFoundError
 from xtec.core.wording import offered
 from xtec.io.hdf5 import attribute, open_hdf5, read_label, read_text
-from xtec.io.links import Bounds, groups_in, member, names_in
+from xtec.io.links import Bounds, groups_in, hint_of, member, names_in
 from xtec.io.locate import read_values
 
 GROUP_ALIASES = {
@@ -89,7 +89,8 @@ def _find_entry(file: h5py.File, path: Path, entry: str | None, bounds: Bounds) 
     for child in groups_in(file["/"], bounds):
         if _is(child, "NXentry"):
             return child
-    raise SeriesNotFoundError("no NXdata in this file", file=path, hint="name the group with --entry")
+    hint = hint_of(file["/"], bounds)
+    raise SeriesNotFoundError("no NXdata in this file", file=path, hint=hint)
 
 
 def _find_group(top: h5py.Group, path: Path, group: str | None, bounds: Bounds) -> h5py.Group:
@@ -109,9 +110,8 @@ def _find_group(top: h5py.Group, path: Path, group: str | None, bounds: Bounds) 
     for child in groups_in(top, bounds):
         if _is(child, "NXdata") and _signal_name(child) is not None:
             return child
-    raise SeriesNotFoundError(
-        "no NXdata in this file", file=path, hdf5_path=top.name, hint="name the group with --entry"
-    )
+    hint = hint_of(top, bounds)
+    raise SeriesNotFoundError("no NXdata in this file", file=path, hdf5_path=top.name, hint=hint)
 
 
 def _there(top: h5py.Group, name: str, bounds: Bounds) -> str:

@@ -9,6 +9,7 @@ import h5py
 
 from xtec.io.guard import check_harmless
 from xtec.io.hdf5 import attribute, open_hdf5, read_label
+from xtec.io.links import names_in
 
 _MOST_CHILDREN = 12
 
@@ -32,7 +33,7 @@ def _tree(path: Path, depth: int) -> list[str]:
 
 def _lines(group: h5py.Group, depth: int, indent: str) -> list[str]:
     lines: list[str] = []
-    names = list(group)
+    names = names_in(group)
     for name in names[:_MOST_CHILDREN]:
         link, shown = group.get(name, getlink=True), read_label(name)
         if isinstance(link, h5py.ExternalLink):
