@@ -71,11 +71,11 @@ def smooth_curve(seed: int) -> Points:
     return x, y + sigma * rng.standard_normal(len(x)), sigma
 
 
-@pytest.fixture(scope="module")
-def read() -> list[tuple[CurveReading, float]]:
-    """Readings of 32 curves that no power law fits, with their Tc."""
+@pytest.fixture(scope="module", params=[16, pytest.param(32, marks=pytest.mark.slow)])
+def read(request: pytest.FixtureRequest) -> list[tuple[CurveReading, float]]:
+    """Readings of curves that no power law fits, with their Tc."""
     laws: list[tuple[Law, bool]] = [(two_slopes, False), (plateau, False), (bent, False), (root, True)]
-    made = [ordering(*laws[i % 4][:1], 7000 + i, laws[i % 4][1]) for i in range(32)]
+    made = [ordering(*laws[i % 4][:1], 7000 + i, laws[i % 4][1]) for i in range(request.param)]
     return [(GPOrderParameter().fit(*points), tc) for points, tc in made]
 
 
@@ -94,9 +94,10 @@ def test_an_order_parameter_is_no_jump_and_has_no_exponent(read: list[tuple[Curv
     assert np.mean([one.kind == "second-order" and not one.facts["jump"] for one in seen]) > 0.9
 
 
-def test_smooth_curves_have_no_transition() -> None:
+@pytest.mark.parametrize("n", [10, pytest.param(20, marks=pytest.mark.slow)])
+def test_smooth_curves_have_no_transition(n: int) -> None:
     """Of 20, more than one would come about in one of a hundred such tests at a rate of 0.8 %."""
-    kinds = [GPOrderParameter().fit(*smooth_curve(9000 + i)) for i in range(20)]
+    kinds = [GPOrderParameter().fit(*smooth_curve(9000 + i)) for i in range(n)]
     assert sum(one.kind != "none" for one in kinds) <= 1
     assert all(one.tc is None and one.reason for one in kinds if one.kind == "none")
 

@@ -355,10 +355,11 @@ def test_lattices_integrate() -> None:
 # The experiment
 
 
-def test_finds_tc_better_than_even_temperatures() -> None:
+@pytest.mark.parametrize("n", [4, pytest.param(8, marks=pytest.mark.slow)])
+def test_finds_tc_better_than_even_temperatures(n: int) -> None:
     """A smaller version of benchmarks/sampler.py."""
     errors = []
-    for seed in range(8):
+    for seed in range(n):
         rng = np.random.default_rng([7, seed])
         tc, noise = rng.uniform(40, 290), float(np.exp(rng.uniform(np.log(0.003), np.log(0.03))))
         law = ordering(tc, rng.uniform(0.12, 0.5), float(10 ** rng.uniform(-1, 0.5)))

@@ -13,7 +13,7 @@ from xtec.order_parameter.fit import fit_curve
 from xtec.order_parameter.models import onset
 
 
-@pytest.mark.parametrize("n", [120, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [50, pytest.param(400, marks=pytest.mark.slow)])
 def test_intervals_hold_the_truth_in_about_ninety_five_of_a_hundred(
     counted: Callable[..., Curve], n: int
 ) -> None:

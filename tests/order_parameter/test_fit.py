@@ -114,10 +114,11 @@ def false_transitions(
     return wrong
 
 
-def test_fewer_than_one_in_fifty_smooth_and_noisy_curves_is_taken_for_order(
-    counted: Callable[..., Curve],
+@pytest.mark.parametrize("n", [32, pytest.param(104, marks=pytest.mark.slow)])
+def test_about_one_in_fifty_smooth_and_noisy_curves_or_fewer_are_taken_for_order(
+    counted: Callable[..., Curve], n: int
 ) -> None:
-    assert false_transitions(counted, list(SMOOTH_CURVES.values()), 104) <= 2
+    assert false_transitions(counted, list(SMOOTH_CURVES.values()), n) <= 1 + n // 100
 
 
 def test_fluctuations_of_order_below_the_scan_are_no_transition(counted: Callable[..., Curve]) -> None:
