@@ -18,6 +18,7 @@ import xtec
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugin_example"
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data" / "srn_cdw.nxs"
+QUICK = ("--mode", "d", "--region", "H=-4.5:4.5,K=-3.5:3.5", "--no-figures")
 RUN = "from xtec_cli.main import main; main()"
 
 Xtec = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,7 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source") / "example"
     subprocess.run(["cp", "-r", str(EXAMPLE), str(source)], check=True)  # building leaves files
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-    subprocess.run([*install, str(folder), str(source)], check=True, timeout=300)
+    subprocess.run([*install, str(folder), str(source)], check=True, timeout=900)
     return folder
 
 
@@ -45,7 +46,7 @@ def command(*sites: Path) -> Xtec:
             text=True,
             env=environment,
             check=False,
-            timeout=300,
+            timeout=900,
         )
 
     return call
@@ -65,7 +66,7 @@ def test_the_example_works_through_pip_alone(site: Path, tmp_path: Path) -> None
     assert call("plugins", "check", "parts-of-scan").returncode == 0
     assert "parts-of-scan" in call("plugins", "list").stdout
     run = tmp_path / "run"
-    done = call("cluster", SAMPLE, "-o", run, "--features", "parts-of-scan:parts=4", "--mode", "d")
+    done = call("cluster", SAMPLE, "-o", run, "--features", "parts-of-scan:parts=4", *QUICK)
     assert done.returncode == 0, done.stderr
     with h5py.File(run / "results.nxs") as file:
         record = file["entry/process/plugin_features"]
@@ -78,7 +79,7 @@ def test_the_example_works_through_pip_alone(site: Path, tmp_path: Path) -> None
     assert again.returncode == 0, again.stderr
     first, second = (xtec.open_run(one)["voxels/label"].values for one in (run, tmp_path / "again"))
     np.testing.assert_array_equal(first, second)
-    assert call("order-parameter", run).returncode == 0
+    assert call("order-parameter", run, "--no-figures").returncode == 0
 
 
 def test_a_broken_plugin_warns_unless_it_is_asked_for(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_broken_plugin_warns_unless_it_is_asked_for(tmp_path: Path) -> None:
     assert listed.returncode == 0
     assert "no_such_module" in listed.stderr
     assert "brittle" in listed.stdout
-    fine = call("cluster", SAMPLE, "-o", tmp_path / "run", "--no-figures")
+    fine = call("cluster", SAMPLE, "-o", tmp_path / "run", *QUICK)
     assert fine.returncode == 0
     assert "brittle" not in fine.stderr
     asked = call("cluster", SAMPLE, "-o", tmp_path / "asked", "--features", "brittle")
@@ -122,4 +123,4 @@ def test_without_torch_one_line_says_what_installs_it(tmp_path: Path) -> None:
     done = call("cluster", SAMPLE, "-o", tmp_path / "run", "--clusterer", "mixmate")
     assert done.returncode == 5
     assert "pip install 'xtec-pipeline[learned]'" in done.stderr
-    assert call("cluster", SAMPLE, "-o", tmp_path / "run", "--no-figures").returncode == 0
+    assert call("cluster", SAMPLE, "-o", tmp_path / "run", *QUICK).returncode == 0
