@@ -24,6 +24,7 @@ from xtec.core.arrays import home
 from xtec.core.backend import Cuda, n_cuda_devices, open_cuda
 from xtec.core.device import Device, Host, work_on
 from xtec.core.errors import BackendUnavailableError
+from xtec.core.interrupts import uninterrupted
 from xtec.core.parallel import n_cores
 from xtec.core.resident import lifted
 from xtec.core.shards import Item, Other, Outcome
@@ -226,17 +227,25 @@ def local_processes(
     if isinstance(device, Cuda):
         return _gpu_processes(n, memory_bytes, scratch, device)
     n = n or n_cores()
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}), _own_environment():
-        cluster = LocalCluster(
-            n_workers=n,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=memory_bytes // n,
-            dashboard_address="localhost:0",
-            local_directory=str(scratch),
-            silence_logs=logging.ERROR,
-        )
-    return DaskWorkers(Client(cluster, set_as_default=False), device)
+    workers = None
+    try:
+        with uninterrupted():  # Dask cannot end a cluster that is just being started
+            with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}), _own_environment():
+                cluster = LocalCluster(
+                    n_workers=n,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=memory_bytes // n,
+                    dashboard_address="localhost:0",
+                    local_directory=str(scratch),
+                    silence_logs=logging.ERROR,
+                )
+            workers = DaskWorkers(Client(cluster, set_as_default=False), device)
+    except KeyboardInterrupt:
+        if workers is not None:
+            workers.close()
+        raise
+    return workers
 
 
 def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda) -> DaskWorkers:

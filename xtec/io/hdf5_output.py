@@ -8,8 +8,6 @@ writes is kept in memory, the file is closed, and then the failure is raised.
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import SEEK_CUR, SEEK_END, SEEK_SET
@@ -18,6 +16,7 @@ from typing import Any
 
 import h5py
 
+from xtec.core.interrupts import uninterrupted
 from xtec.io.atomic import replacing
 
 _PAGE = 4096
@@ -48,7 +47,7 @@ def create_hdf5(path: Path, name: str | None = None) -> Iterator[h5py.File]:
     OSError
         At the end, if it could not be written.
     """
-    with _uninterrupted() as check_interrupt:
+    with uninterrupted() as check_interrupt:  # an exception in what HDF5 calls of ours would end both
         sink = _Sink(path, name or path.name)
 
         def check() -> None:
@@ -185,29 +184,3 @@ def _pages(start: int, size: int) -> Iterator[tuple[int, slice, slice]]:
         length = min(_PAGE - first, size - done)
         yield page, slice(first, first + length), slice(done, done + length)
         done += length
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C and SIGTERM wait: an exception within HDF5's calls of ours would be the end of both.
-
-    Yields what raises one that waits.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    came: list[int] = []
-    numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(one))]
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
-
-    def check() -> None:
-        if came:
-            raise KeyboardInterrupt
-
-    try:
-        yield check
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
