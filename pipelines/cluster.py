@@ -16,7 +16,7 @@ from xtec.core.types import ClusterMap, Mode
 from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
-from xtec.io.run_folder import check_output
+from xtec.io.run_folder import check_output, is_finished
 from xtec.io.sole_use import sole_use
 from xtec.io.stamps import Unchanged
 from xtec.mixture import GaussianMixture
@@ -132,7 +132,7 @@ def _refined(config: ClusterConfig, progress: Progress) -> ClusterRun:
     check_output(folder, [Path(item) for item in config.inputs], force=config.force, resume=config.resume)
     first = config.model_copy(update={"auto_refine": False, "output": str(folder / FIRST_PASS)})
     with sole_use(folder):
-        if not (config.resume and (folder / FIRST_PASS / "summary.json").exists()):
+        if not (config.resume and is_finished(folder / FIRST_PASS)):
             run_cluster(first, progress)
         reasons = reasons_to_drop(read_curves(folder / FIRST_PASS))
         for number, reason in reasons.items():

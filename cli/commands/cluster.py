@@ -68,7 +68,7 @@ def rehearse_and_show(settings: Settings, config: Any) -> None:
 
 def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> None:
     """Run a configuration and show its table (or its summary as JSON); before it the sweep, if asked for."""
-    from xtec.io.run_folder import read_summary
+    from xtec.io.run_folder import is_finished, read_summary
     from xtec_cli.interrupts import resumable
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_next, show_run, show_selection
@@ -76,10 +76,9 @@ def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> Non
     from xtec_pipelines.run_folder import summary
 
     settings.start_logging()
-    finished = Path(config.output) / "summary.json"
-    if config.resume and finished.exists():
+    if config.resume and is_finished(Path(config.output)):
         if settings.json:
-            show_json({"run": config.output, **read_summary(finished.parent)})
+            show_json({"run": config.output, **read_summary(Path(config.output))})
         else:
             click.echo(f"{config.output}: finished already; --force repeats it")
         return

@@ -34,6 +34,11 @@ _FOLLOWING = (*(f"{name}.nxs" for name in FINDINGS), *(f"{name}.csv" for name in
 _DERIVED = ("summary.json", "report.html", *_FOLLOWING, "*.csv", "figures/*.png", "plugins/*.npz")
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a run has ended here, and no other one was interrupted since."""
+    return (folder / "summary.json").exists() and not (folder / PROGRESS).exists()
+
+
 def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: bool = False) -> None:
     """Refuse an output folder before any work is done; nothing is created.
 
@@ -49,7 +54,7 @@ def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: b
         raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
     refuse_if_used(folder)
     there = {path.name for path in folder.iterdir()} - {LOCK} if folder.is_dir() else set()
-    if resume and (folder / "summary.json").exists():
+    if resume and is_finished(folder):
         raise OutputError(
             "the run here is finished: nothing to resume", file=folder, hint="--force to repeat it"
         )

@@ -27,7 +27,7 @@ Datasets = Callable[[int], BoxReader]
 _DASK_BYTES = 128 * 2**20
 """Size of a Dask chunk."""
 
-_WORKED_WITH: dict[Any, np.dtype[Any]] = {
+_WORKED_WITH: dict[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(np.float16): np.dtype(np.float32),
     np.dtype(np.longdouble): np.dtype(np.float64),
 }
