@@ -12,7 +12,7 @@ import numpy as np
 
 from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, PeakTable
-from xtec.core.types import ClusterMap, Mode
+from xtec.core.types import ClusterMap, Mode, VoxelChanges
 from xtec.io import Series, open_series, read_curves
 from xtec.io.nexus_writer import now
 from xtec.io.provenance import describe_inputs, environment, program_version
@@ -26,7 +26,7 @@ from xtec_pipelines.clustering.doubts import note_few_temperatures, note_lone, n
 from xtec_pipelines.clustering.fitting import fit_mixture, fit_smoothed, fitted
 from xtec_pipelines.clustering.gathering import averaged, backdrop_of, ingest_options, rescaled
 from xtec_pipelines.clustering.journal import Journal
-from xtec_pipelines.clustering.labelled import Labelled
+from xtec_pipelines.clustering.labelled import Labelled, low_minus_high
 from xtec_pipelines.clustering.level import Level
 from xtec_pipelines.clustering.modes import ModeChoice, choose_mode
 from xtec_pipelines.clustering.noise import count_scale
@@ -229,6 +229,7 @@ def cluster_kept(
 ) -> ClusterRun:
     """Cluster trajectories that passed the threshold (they are given up); nothing is written."""
     start = None if following is None else following.start
+    contrast = low_minus_high(series.scan.values)
     level, backdrop = Level.of(kept.threshold, kept.counts.n_judged), backdrop_of(kept, series.scan)
     noise = count_scale(config, kept, series.scan)  # before the shards are given up for those of peaks
     plugins = plugins or RunPlugins()
@@ -241,7 +242,7 @@ def cluster_kept(
         fit = fit_mixture(peaks, level, config, progress, journal, kept.device, start, plugins)
         novel = what_is_new(plugins.novelty, peaks.rows, choice.mode, reference, config.seed)
         with progress.stage("label"):
-            labelled, peak_label = peaks.label(fit.find, fit.n_clusters, novel)
+            labelled, peak_label = peaks.label(fit.find, fit.n_clusters, contrast, novel)
         found = every_peak(choice.peaks, peak_label)
     else:
         voxels = rescaled(choice, kept, config, noise, progress)
@@ -254,7 +255,7 @@ def cluster_kept(
         novel = what_is_new(plugins.novelty, voxels.rows, choice.mode, reference, config.seed)
         with progress.stage("label"):
             labelled, found = connect_clusters(
-                voxels, fit.find, kept.plans, series.axes, fit.n_clusters, novel
+                voxels, fit.find, kept.plans, series.axes, fit.n_clusters, contrast, novel
             )
     with progress.stage("measure"):
         table = measure(found, series, backdrop)
@@ -318,6 +319,7 @@ def _assemble(
         process={},
         changes=changes,
         novelty=labelled.novelty if labelled.novelty.size else None,
+        voxel_changes=VoxelChanges(labelled.brightness, labelled.change),
     )
 
 

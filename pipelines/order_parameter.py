@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from xtec.core.order import OrderFindings, OrderParameter, PeakOnsets, WaveVector
+from xtec.core.order import MovingPeaks, OrderFindings, OrderParameter, PeakOnsets, WaveVector
 from xtec.core.progress import Progress
 from xtec.core.results import ClusteredRun
 from xtec.core.types import Float64Array
+from xtec.core.wording import plain
 from xtec.io.clustered import read_clustered
 from xtec.io.findings import write_order_parameter
 from xtec.io.tables import write_peaks
 from xtec.order_parameter import ClusterPeaks, onsets_of_peaks, order_parameters
 from xtec.plugins import open_plugin, parse_plugin
-from xtec.reciprocal import Lattice, find_wave_vectors, make_lattice, near, without_wings
+from xtec.reciprocal import (
+    Lattice,
+    find_wave_vectors,
+    make_lattice,
+    moving_peaks,
+    near,
+    without_wings,
+)
+from xtec_pipelines.clustering.labelled import low_minus_high
 from xtec_pipelines.findings.curve_method import read_by
 from xtec_pipelines.findings.places import in_reciprocal_space, peak_positions
 from xtec_pipelines.logbook import logbook
@@ -91,7 +100,9 @@ def find_order(run: ClusteredRun, config: OrderConfig) -> OrderFindings:
         run.systematic,
         kinds,
     )
-    every = order_parameters(peaks, config.seed)
+    moving = _moving(run)
+    every = [*order_parameters(_of_clusters(peaks, moving, others=True), config.seed)]
+    every += [not_order for one in moving for not_order in _without_order(peaks, one, config.seed)]
     if method is not None:
         every = [read_by(method, one) for one in every]
     found = [one for one in every if one.transitions]
@@ -102,12 +113,37 @@ def find_order(run: ClusteredRun, config: OrderConfig) -> OrderFindings:
         run=run.name,
         sample=run.sample,
         order_parameters=found,
-        others=[one for one in every if not one.transitions],
+        others=sorted(
+            (one for one in every if not one.transitions), key=lambda one: (one.branch, one.clusters)
+        ),
         wave_vectors=_wave_vectors(run, found, lattice),
         symmetry="" if lattice is None else f"{lattice.laue}, {lattice.source}",
         onsets=onsets,
         method={} if method is None else method.record,
+        moving=moving,
     )
+
+
+def _moving(run: ClusteredRun) -> tuple[MovingPeaks, ...]:
+    """Clusters that change because peaks move; none where an earlier version made the run."""
+    if run.voxel_changes is None:
+        return ()
+    scan = run.curves.scan.values
+    return moving_peaks(run.map, run.voxel_changes, run.curves, float(low_minus_high(scan) @ scan))
+
+
+def _of_clusters(peaks: ClusterPeaks, moving: Sequence[MovingPeaks], *, others: bool = False) -> ClusterPeaks:
+    """Peaks with the labels of some clusters only, or of all others."""
+    chosen = np.isin(peaks.label, [one.cluster for one in moving]) ^ others
+    return replace(peaks, label=np.where(chosen, peaks.label, 0).astype(np.int16))
+
+
+def _without_order(peaks: ClusterPeaks, moving: MovingPeaks, seed: int) -> Iterator[OrderParameter]:
+    """Peaks of a cluster on flanks: an onset in its curve says where they are, not how strong."""
+    for one in order_parameters(_of_clusters(peaks, [moving]), seed):
+        onsets = ", ".join(f"{plain(each.tc)} {each.tc.units}".rstrip() for each in one.transitions)
+        more = f"; its onset at {onsets} is of their place" if onsets else ""
+        yield replace(one, transitions=(), tail=None, reason=moving.text + more)
 
 
 def _kinds(run: ClusteredRun, lattice: Lattice | None) -> dict[int, str]:
@@ -187,6 +223,19 @@ def order_summary(findings: OrderFindings) -> dict[str, Any]:
             {"cluster": number, "branch": one.branch, "reason": one.reason, "facts": dict(one.facts)}
             for one in findings.others
             for number in one.clusters
+        ],
+        "moving_peaks": [
+            {
+                "cluster": one.cluster,
+                "partners": list(one.partners),
+                "reading": one.name,
+                "opposite": one.opposite,
+                "explained": one.explained,
+                "maxima": one.maxima,
+                "shift_of": one.quantity,
+                "shift": one.shift.as_json() if one.shift else None,
+            }
+            for one in findings.moving
         ],
         "wave_vectors": [_vector_summary(vector) for vector in findings.wave_vectors],
         "method": dict(findings.method),

@@ -20,7 +20,7 @@ from xtec.order_parameter import ClusterMoments
 from xtec.peaks import PeakSums, ShardPeaks, connect, unite
 from xtec.preprocess import CountScale, mean_over_scan, noise_of_rescaled
 from xtec.selection import Shaped, Shapes
-from xtec_pipelines.clustering.labelled import Find, FindOfRows, Labelled, Score
+from xtec_pipelines.clustering.labelled import Find, FindOfRows, Labelled, Score, contrasted
 from xtec_pipelines.clustering.level import Level
 from xtec_pipelines.clustering.peaks import Found, Owned
 from xtec_pipelines.clustering.voxels import loud_enough, note_quiet, note_unknown
@@ -159,9 +159,9 @@ class AveragedPeaks:
         return lambda peaks: find(peaks.rows)
 
     def label(
-        self, find: Find, n_clusters: int, novel: Score | None = None
+        self, find: Find, n_clusters: int, contrast: Float64Array, novel: Score | None = None
     ) -> tuple[Labelled, NDArray[np.int16]]:
-        """Labels and novelty of all voxels; and labels of all peaks, shape (P,), 0 where one was left out."""
+        """What is known of all voxels; and labels of all peaks, shape (P,), 0 where one was left out."""
         component, certainty = find(self)
         n_peaks, k = len(self.peaks.sums), n_clusters
         label, probability = np.zeros(n_peaks, np.int16), np.zeros(n_peaks, np.float32)
@@ -170,7 +170,8 @@ class AveragedPeaks:
         if novel is not None:
             score[self._loud] = novel(self.rows)
         numbers = self.peaks.numbers
-        work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k)
+        of_label, of_probability = ([each[one] for one in numbers] for each in (label, probability))
+        work = _Label(of_label, of_probability, k, contrast)
         if novel is not None:
             work = replace(work, novelty=[score[one] for one in numbers])
         labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
@@ -237,11 +238,13 @@ class _Label:
     label, probability, novelty : list of array
         For each shard, of each of its own peaks; label 0 leaves a peak out.
     n_clusters : int
+    contrast : array, shape (T,)
     """
 
     label: list[NDArray[np.int16]]
     probability: list[NDArray[np.float32]]
     n_clusters: int
+    contrast: Float64Array
     novelty: list[NDArray[np.float32]] | None = None
 
     def __call__(self, shard: Connected) -> Labelled:
@@ -255,5 +258,7 @@ class _Label:
         clustered = xp.nonzero(label)[0]
         brightness = xp.astype(mean_over_scan(shard.intensity), xp.float32)
         intensity = ClusterMoments.of(shard.intensity, label, self.n_clusters)
-        columns = (xp.take(one, clustered) for one in (shard.index, label, probability, brightness))
+        change = contrasted(shard.intensity, self.contrast)
+        known = (shard.index, label, probability, brightness, change)
+        columns = (xp.take(one, clustered) for one in known)
         return Labelled(*columns, intensity, intensity, novelty)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xtec.core.arrays import like, namespace
 from xtec.core.shards import Record
-from xtec.core.types import FloatArray
+from xtec.core.types import Float64Array, FloatArray
 from xtec.order_parameter import ClusterMoments
 
 Find = Callable[[Any], tuple[NDArray[np.int16], NDArray[np.float32]]]
@@ -21,6 +22,23 @@ FindOfRows = Callable[[Any], tuple[Any, Any]]
 
 Score = Callable[[Any], NDArray[np.float32]]
 """How unlike a reference trajectories (n, T) are."""
+
+
+def low_minus_high(values: Float64Array) -> Float64Array:
+    """Weights (T,) of the mean over the lowest third of temperatures minus that over the highest."""
+    third = max(1, len(values) // 3)
+    order = np.argsort(values, kind="stable")
+    weights = np.zeros(len(values))
+    weights[order[:third]] = 1 / third
+    weights[order[-third:]] = -1 / third
+    return weights
+
+
+def contrasted(intensity: Any, contrast: Float64Array) -> Any:
+    """Trajectories (n, T) summed up with weights (T,), shape (n,), float32, in any array library."""
+    xp = namespace(intensity)
+    rows = xp.astype(intensity, xp.float32, copy=False)
+    return rows @ xp.astype(like(contrast, intensity), xp.float32)
 
 
 class Labels(NamedTuple):
@@ -45,6 +63,8 @@ class Labelled(Record):
     probability : array, shape (n,), float32
     brightness : array, shape (n,), float32
         Mean intensity.
+    change : array, shape (n,), float32
+        What a contrast over the scan makes of the intensities; see `low_minus_high`.
     rescaled, intensity : ClusterMoments
         Of the trajectories clustered, and of the voxels' intensities.
     novelty : array, shape (n,), float32
@@ -55,6 +75,7 @@ class Labelled(Record):
     label: NDArray[np.int16]
     probability: NDArray[np.float32]
     brightness: NDArray[np.float32]
+    change: NDArray[np.float32]
     rescaled: ClusterMoments
     intensity: ClusterMoments
     novelty: NDArray[np.float32]
@@ -66,7 +87,7 @@ class Labelled(Record):
         moments: list[ClusterMoments] = []
         filled = 0
         for part in parts:
-            for name in ("index", "label", "probability", "brightness", "novelty"):
+            for name in ("index", "label", "probability", "brightness", "change", "novelty"):
                 if (values := getattr(part, name)).size or name != "novelty":
                     columns.setdefault(name, np.empty(n, values.dtype))[filled : filled + values.size] = (
                         values

@@ -30,7 +30,7 @@ from xtec.peaks import (
     unite,
     weighed,
 )
-from xtec_pipelines.clustering.labelled import Find, Labelled, Labels, Score
+from xtec_pipelines.clustering.labelled import Find, Labelled, Labels, Score, low_minus_high
 from xtec_pipelines.clustering.voxels import Voxels
 from xtec_pipelines.streaming.plan import ShardPlan
 
@@ -107,16 +107,6 @@ def measure(found: Found, series: Series, backdrop: Backdrop) -> PeakTable:
             maxima.whole,
         ),
     )
-
-
-def low_minus_high(values: Float64Array) -> Float64Array:
-    """Weights (T,) of the mean over the lowest third of temperatures minus that over the highest."""
-    third = max(1, len(values) // 3)
-    order = np.argsort(values, kind="stable")
-    weights = np.zeros(len(values))
-    weights[order[:third]] = 1 / third
-    weights[order[-third:]] = -1 / third
-    return weights
 
 
 class _Tops(NamedTuple):
@@ -198,6 +188,7 @@ def connect_clusters(
     plans: Sequence[ShardPlan],
     axes: Sequence[Axis],
     n_clusters: int,
+    contrast: Float64Array,
     novel: Score | None = None,
 ) -> tuple[Labelled, Found]:
     """Label voxels, and join neighbouring ones of the same cluster into peaks.
@@ -211,13 +202,15 @@ def connect_clusters(
     axes : sequence of Axis
     n_clusters : int
         K.
+    contrast : array, shape (T,)
+        See `low_minus_high`.
     novel : callable, optional
         Tells how unlike a reference trajectories are.
     """
     shape = tuple(len(axis) for axis in axes)
     coordinates = tuple(axis.values for axis in axes)
     work = _ConnectLabels(tuple(plans), shape, coordinates, n_clusters)
-    labelled, connected = voxels.label(find, n_clusters, novel, work)
+    labelled, connected = voxels.label(find, n_clusters, contrast, novel, work)
     sums, label = [], []
     united_number: dict[int, list[NDArray[np.int32]]] = {one.number: [] for one in connected}
     for k in range(n_clusters):

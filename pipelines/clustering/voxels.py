@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xtec.core.arrays import home, like, namespace
 from xtec.core.errors import NothingToClusterError
 from xtec.core.shards import PartOf, Shards
-from xtec.core.types import FloatArray, Rescale
+from xtec.core.types import Float64Array, FloatArray, Rescale
 from xtec.mixture import Blocks, GaussianMixture, Noisy
 from xtec.mixture.smoothed import Placed
 from xtec.order_parameter import ClusterMoments
@@ -29,7 +29,7 @@ from xtec.preprocess import (
     varying,
 )
 from xtec.selection import Shaped, Shapes
-from xtec_pipelines.clustering.labelled import Find, FindOfRows, Labelled, Labels, Score
+from xtec_pipelines.clustering.labelled import Find, FindOfRows, Labelled, Labels, Score, contrasted
 from xtec_pipelines.clustering.level import Level
 from xtec_pipelines.streaming.holding import Kept
 
@@ -118,13 +118,19 @@ class Voxels:
         return _OnPart(find, attrgetter("rows"))
 
     def label(
-        self, find: Find, n_clusters: int, novel: Score | None, also: Callable[[Labels], Outcome]
+        self,
+        find: Find,
+        n_clusters: int,
+        contrast: Float64Array,
+        novel: Score | None,
+        also: Callable[[Labels], Outcome],
     ) -> tuple[Labelled, list[Outcome]]:
-        """Labels and novelty of all voxels, and what else is made of each shard's in the same pass."""
+        """Labels, changes and novelty of all voxels, and what else is made of each shard's in that pass."""
+        work = _Label(find, n_clusters, self.how, contrast, novel, also)
         outcomes: list[Outcome] = []
 
         def labelled() -> Iterator[Labelled]:
-            for part, outcome in self._shards.map(_Label(find, n_clusters, self.how, novel, also)):
+            for part, outcome in self._shards.map(work):
                 outcomes.append(outcome)
                 yield part
 
@@ -270,6 +276,7 @@ class _Label:
     component_of: Find
     n_clusters: int
     how: Rescale
+    contrast: Float64Array
     novel: Score | None
     also: Callable[[Labels], Any]
 
@@ -282,6 +289,7 @@ class _Label:
             label,
             probability,
             shard.brightness,
+            contrasted(intensity, self.contrast),
             ClusterMoments.of(shard.rows, label, k),
             ClusterMoments.of(intensity, label, k),
             np.empty(0, np.float32) if self.novel is None else self.novel(shard.rows),

@@ -48,8 +48,8 @@ _LOST = 0.06
 _JUDGED_BYTES = 13
 """What thresholds need to know of each voxel: ln mean (8), smooth variation (4), cell (1)."""
 
-_RESULT_BYTES = 48
-"""Bytes of results (index, label, probability, brightness, and their sorting) for each kept voxel."""
+_RESULT_BYTES = 52
+"""Bytes of results (index, label, probability, brightness, change, and their sorting) for each kept voxel."""
 
 
 @dataclass(frozen=True)

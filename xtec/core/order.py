@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xtec.core.axes import Axis
 from xtec.core.quantities import Quantity, SampleInfo
 from xtec.core.types import Float64Array
+from xtec.core.wording import plain
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,63 @@ class PeakOnsets:
 
 
 @dataclass(frozen=True)
+class MovingPeaks:
+    """A cluster of voxels on one flank of peaks that move.
+
+    Attributes
+    ----------
+    cluster : int
+    partners : tuple of int
+        Clusters on the other flank, which go the opposite way.
+    opposite : float
+        Share of its voxels that lie opposite those, on the same maximum.
+    explained : float
+        Share of what changes in it, as a sum of squares, that displacements of the maxima explain.
+    maxima : int
+        Maxima where both flanks are.
+    quantity : str
+        What shifts: ``q``, or the name of the axis.
+    shift : Quantity or None
+        Relative shift for a unit of the scan that is common to all, d ln q / dT.
+    scan : str
+        Name of the scan variable.
+    thermal : bool
+        Whether that is a temperature.
+    """
+
+    cluster: int
+    partners: tuple[int, ...]
+    opposite: float
+    explained: float
+    maxima: int
+    quantity: str
+    shift: Quantity | None
+    scan: str
+    thermal: bool
+
+    @property
+    def name(self) -> str:
+        """What it is called: thermal expansion only where q clearly falls on heating, or a distance grows."""
+        grows = -1 if self.quantity == "q" else 1
+        end = None if self.shift is None else self.shift.low if grows > 0 else self.shift.high
+        expands = self.thermal and end is not None and grows * end > 0
+        return "peaks move (thermal expansion)" if expands else "peaks move"
+
+    @property
+    def text(self) -> str:
+        """The name, the partners and the shift, in a phrase."""
+        word = "clusters" if len(self.partners) > 1 else "cluster"
+        partners = f"{word} {', '.join(map(str, self.partners))}"
+        share = f"{100 * self.opposite:.0f} % of its voxels"
+        text = f"{self.name}: {share} lie opposite {partners} on {self.maxima:,} maxima"
+        if self.shift is None:
+            return text
+        along = "T" if self.thermal else self.scan
+        shift = f"({plain(self.shift.times(1e6))}) 10^-6 {self.shift.units}".rstrip()
+        return f"{text}, d ln {self.quantity}/d{along} = {shift}"
+
+
+@dataclass(frozen=True)
 class OrderFindings:
     """What `xtec order-parameter` finds out.
 
@@ -245,6 +303,8 @@ class OrderFindings:
     warnings : sequence of str
     method : mapping
         The plugin that read the curves; empty for power laws.
+    moving : sequence of MovingPeaks
+        Clusters, among `others`, that change because peaks move.
     """
 
     run: str
@@ -256,6 +316,7 @@ class OrderFindings:
     onsets: PeakOnsets | None = None
     warnings: Sequence[str] = ()
     method: Mapping[str, Any] = field(default_factory=dict)
+    moving: Sequence[MovingPeaks] = ()
 
     def wave_vectors_of(self, one: OrderParameter) -> list[WaveVector]:
         """Wave vectors of an order parameter."""

@@ -35,6 +35,11 @@ class Quantity:
         """Whether a value lies in the interval; an end that is missing holds everything on its side."""
         return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
 
+    def times(self, factor: float) -> Quantity:
+        """Value and ends times a positive factor, without units."""
+        low, high = (None if end is None else factor * end for end in (self.low, self.high))
+        return Quantity(factor * self.value, low, high)
+
     def as_json(self) -> dict[str, Any] | None:
         """Plain values; None where the number is not finite."""
         if not np.isfinite(self.value):

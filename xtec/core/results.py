@@ -15,6 +15,7 @@ from xtec.core.types import (
     ClusterCurves,
     ClusterMap,
     Float64Array,
+    VoxelChanges,
     VoxelCounts,
 )
 
@@ -251,6 +252,7 @@ class ClusterRun:
         What plugins learned, as files, by their option.
     count_scale : float
         Variance over mean of an intensity that only noise moves.
+    voxel_changes : VoxelChanges or None
     """
 
     title: str
@@ -273,6 +275,7 @@ class ClusterRun:
     novelty_limit: float | None = None
     learned: Mapping[str, bytes] = field(default_factory=dict)
     count_scale: float = 1.0
+    voxel_changes: VoxelChanges | None = None
 
     @property
     def novel(self) -> NDArray[np.bool_] | None:
@@ -301,6 +304,8 @@ class ClusteredRun:
         Relative error of bright voxels besides.
     background : float
         Intensity of a voxel below the threshold; 0 where there was none.
+    voxel_changes : VoxelChanges or None
+        Where the run has kept them.
     """
 
     name: str
@@ -312,6 +317,7 @@ class ClusteredRun:
     count_scale: float
     systematic: float
     background: float
+    voxel_changes: VoxelChanges | None = None
 
     @property
     def n_clusters(self) -> int:

@@ -268,3 +268,19 @@ class ClusterMap:
         rising = np.argsort(index, kind="stable")
         angles = None if self.angles is None else self.angles[order]
         return ClusterMap([self.axes[i] for i in order], index[rising], self.label[rising], angles)
+
+
+@dataclass(frozen=True)
+class VoxelChanges:
+    """What is known of each clustered voxel by itself, in the order of its map.
+
+    Attributes
+    ----------
+    intensity : array, shape (n,), float32
+        Mean over the scan.
+    change : array, shape (n,), float32
+        Mean intensity at the lowest third of temperatures minus that at the highest.
+    """
+
+    intensity: NDArray[np.float32]
+    change: NDArray[np.float32]

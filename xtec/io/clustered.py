@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xtec.core.axes import Axis
 from xtec.core.errors import InputError, SeriesNotFoundError
 from xtec.core.results import ClusteredRun, PeakMaxima, PeakShapes, PeakTable
-from xtec.core.types import ClusterMap
+from xtec.core.types import ClusterMap, VoxelChanges
 from xtec.io.hdf5 import open_hdf5, read_text
 from xtec.io.run_folder import read_curves
 from xtec.io.sample import read_sample
@@ -63,6 +63,7 @@ def read_clustered(folder: str | Path) -> ClusteredRun:
             count_scale=1.0 if scale is None else float(scale[()]),
             systematic=_SYSTEMATIC if noise is None else float(noise["systematic"][()]),
             background=float(np.exp(mean)) if np.isfinite(mean) else 0.0,
+            voxel_changes=_read_changes(entry["voxels"]),
         )
 
 
@@ -79,6 +80,11 @@ def _read_map(entry: h5py.Group) -> ClusterMap:
     angles = np.asarray(group.attrs["angles"], np.float64) if "angles" in group.attrs else None
     voxels = entry["voxels"]
     return ClusterMap(axes, voxels["index"][()], voxels["label"][()], angles)
+
+
+def _read_changes(voxels: h5py.Group) -> VoxelChanges | None:
+    """None where an earlier version made the run."""
+    return VoxelChanges(voxels["intensity"][()], voxels["change"][()]) if "change" in voxels else None
 
 
 def _read_axis(field: h5py.Dataset) -> Axis:

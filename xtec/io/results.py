@@ -129,6 +129,11 @@ def _write_voxels(entry: h5py.Group, run: ClusterRun) -> None:
     _write_column(voxels, "label", run.map.label)
     _write_column(voxels, "probability", run.probability)
     voxels["index"].attrs["long_name"] = "flat C-order index into cluster_map"
+    if run.voxel_changes is not None:
+        _write_column(voxels, "intensity", run.voxel_changes.intensity)
+        _write_column(voxels, "change", run.voxel_changes.change)
+        voxels["intensity"].attrs["long_name"] = "mean intensity"
+        voxels["change"].attrs["long_name"] = "mean intensity, the lowest third of the scan minus the highest"
     if run.novelty is not None:
         _write_column(voxels, "novelty", run.novelty)
         voxels["novelty"].attrs["long_name"] = "the higher, the less like the reference"
