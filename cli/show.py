@@ -74,7 +74,7 @@ def _headlines(run: ClusterRun) -> list[tuple[str, str]]:
     given = [Path(item).name for item in run.process["parameters"]["inputs"]]
     name = given[0] + (f" and {len(given) - 1} more" if len(given) > 1 else "")
     span = f"{len(scan)} x {scan.name} {scan.values.min():g}-{scan.values.max():g} {scan.units}".rstrip()
-    axes = " x ".join(axis.label.partition(" ")[0] for axis in run.map.axes)
+    axes = " x ".join(axis.label.partition(" (")[0] for axis in run.map.axes)
     shape = " x ".join(str(length) for length in run.map.shape)
     size = format_bytes(sum(item["size"] for item in inputs))
     share = 100 * counts.n_kept / counts.n_total
