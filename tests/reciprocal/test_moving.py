@@ -128,6 +128,21 @@ def test_the_same_some_voxels_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
     assert parts[0].shift.value == pytest.approx(-1e-5, rel=0.05)
 
 
+def test_one_plane_of_a_volume() -> None:
+    voxels, changes = pattern(Q, AT, np.full(8, 0.04), -AT * 1e-5 * SPAN)
+    plane = ClusterMap([Axis("Ql", np.zeros(1)), Axis("Qh", Q.values)], voxels.index, voxels.label)
+    line, flat = (moving_peaks(one, changes, curves(), SPAN)[0].shift for one in (voxels, plane))
+    assert line is not None
+    assert flat is not None
+    assert flat.value == pytest.approx(line.value)
+
+
+def test_too_few_voxels_for_a_displacement() -> None:
+    few = np.array([1.0, 2.0, 1.0], np.float32)
+    voxels = ClusterMap([Q], np.array([5, 6, 7]), np.array([1, 2, 2], np.int16))
+    assert moving_peaks(voxels, VoxelChanges(few, few), curves(), SPAN) == ()
+
+
 def test_no_voxels() -> None:
     nothing = np.empty(0, np.float32)
     voxels = ClusterMap([Q], np.empty(0, np.int64), np.empty(0, np.int16))

@@ -81,14 +81,14 @@ def displacements(voxels: ClusterMap, changes: VoxelChanges, n_clusters: int) ->
     weight = 1 / intensity if counts else np.ones_like(intensity)
     top = summits(voxels.index, intensity, voxels.shape)
     slope, inside = slopes(voxels.index, intensity, voxels.axes)
-    n_axes = len(voxels.axes)
+    n_axes = sum(len(axis) > 1 for axis in voxels.axes)
     fitted = inside & (np.bincount(top[inside], minlength=top.size)[top] >= 2 * (2 + n_axes))
     tops = np.unique(top[fitted])
     sums = _Weighted(np.searchsorted(tops, top[fitted]), weight[fitted], tops.size)
     both = np.column_stack([change, slope])[fitted]
     even = sums.without(both, np.ones(len(both)), intensity[fitted])
     normal = sums.products(even[:, 1:])
-    drive = np.stack([sums.of(even[:, 0] * even[:, 1 + axis]) for axis in range(n_axes)], axis=1)
+    drive = np.stack([sums.of(even[:, 0] * even[:, 1 + axis]) for axis in range(len(voxels.axes))], axis=1)
     step = (_inverse(normal) @ drive[..., None])[..., 0]
     moved = (step * drive).sum(axis=1)
     noise = np.maximum(sums.of(even[:, 0] ** 2) - moved, 0.0)

@@ -50,18 +50,20 @@ def slopes(
     Returns
     -------
     array, shape (n, D)
-        In the axes' units; 0 where no neighbour tells it.
+        In the axes' units; 0 where no neighbour tells it, and along axes of one value.
     array, shape (n,)
-        Whether all neighbours along the axes are listed.
+        Whether all neighbours along the other axes are listed.
     """
     shape = tuple(map(len, axes))
     place = padded(index, shape)
     along = np.unravel_index(index, shape)
-    derivative = np.empty((index.size, len(shape)))
+    derivative = np.zeros((index.size, len(shape)))
     logarithmic = bool((height > 0).all())
     scale, height = (height, np.log(height)) if logarithmic else (np.ones_like(height), height)
     inside = np.ones(index.size, bool)
     for number, axis in enumerate(axes):
+        if len(axis) == 1:
+            continue
         at, stride = axis.values[along[number]], padded_stride(shape, number)
         rise, run = np.zeros(index.size), np.zeros(index.size)
         for step in (stride, -stride):
