@@ -57,6 +57,7 @@ def options(series: Path, output: Path, **others: object) -> dict[str, object]:
         "noise": "poisson",
         "figures": False,
         "save_after": 0,
+        "n_init": 4,
         **others,
     }
 
