@@ -94,7 +94,8 @@ def cluster(
         data: np.ndarray, *options: object, axes: Any = None, order: bool = False, name: str = "run"
     ) -> Told:
         path, folder = write_series(data, axes, name=f"{name}-in/series.nxs"), tmp_path / name
-        told = run_cli("cluster", path, "-o", folder, "--no-figures", "--workers", 2, *options)
+        work = ("--no-figures", "--workers", 2, "--memory-limit", "1GiB")
+        told = run_cli("cluster", path, "-o", folder, *work, *options)
         assert told.code in (0, 2, 3, 4), told.stderr
         if told.code:
             assert told.stderr.strip().splitlines()[-1]

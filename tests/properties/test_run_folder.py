@@ -109,7 +109,21 @@ class RunFolder(RuleBasedStateMachine):
             shutil.rmtree(self.top)
 
     def cluster(self, seed: int, *more: str) -> int:
-        small = ("--no-figures", "--workers", 1, "--mode", "d", "--threshold", "none", "-k", 2, "--n-init", 1)
+        small = (
+            "--no-figures",
+            "--workers",
+            1,
+            "--memory-limit",
+            "1GiB",
+            "--mode",
+            "d",
+            "--threshold",
+            "none",
+            "-k",
+            2,
+            "--n-init",
+            1,
+        )
         return call(
             "cluster", self.series, "-o", self.folder, *small, "--save-after", 0, "--seed", seed, *more
         )
