@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xtec.core.arrays import like, namespace
+from xtec.core.arrays import namespace
 from xtec.core.shards import Record
 from xtec.core.types import Float64Array, FloatArray
 from xtec.order_parameter import ClusterMoments
@@ -35,10 +35,15 @@ def low_minus_high(values: Float64Array) -> Float64Array:
 
 
 def contrasted(intensity: Any, contrast: Float64Array) -> Any:
-    """Trajectories (n, T) summed up with weights (T,), shape (n,), float32, in any array library."""
+    """Trajectories (n, T) summed up with weights (T,), shape (n,), float32, in any array library.
+
+    Temperature by temperature: a product of matrices may copy the trajectories.
+    """
     xp = namespace(intensity)
-    rows = xp.astype(intensity, xp.float32, copy=False)
-    return rows @ xp.astype(like(contrast, intensity), xp.float32)
+    total = xp.zeros(intensity.shape[0], dtype=intensity.dtype, device=intensity.device)
+    for t in np.flatnonzero(contrast).tolist():
+        total = total + float(contrast[t]) * intensity[:, t]
+    return xp.astype(total, xp.float32, copy=False)
 
 
 class Labels(NamedTuple):
