@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import TypeGuard
@@ -18,21 +19,25 @@ from xtec.core.errors import (
 
 BUG, USAGE, UNUSABLE_INPUT, NO_RESULT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
-_CODES: tuple[tuple[type[Exception], int], ...] = (
+_CODES: tuple[tuple[type[XtecError], int], ...] = (
     (ConfigError, USAGE),
     (OutputError, USAGE),
     (InputError, UNUSABLE_INPUT),
     (NothingToClusterError, NO_RESULT),
     (DegenerateMixtureError, NO_RESULT),
     (BackendUnavailableError, UNAVAILABLE),
-    (MemoryError, UNAVAILABLE),
 )
+
+_NO_MEMORY = ("can't start new thread", "memory allocation failed")
+"""What Python and HDF5 say when there is no memory for a thread's stack, or for a chunk."""
 
 
 def exit_code(error: BaseException) -> int:
     """Exit code of an error."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
+    if _is_short_of_memory(error):
+        return UNAVAILABLE
     if _is_of_the_system(error):
         return UNUSABLE_INPUT
     return next((code for kind, code in _CODES if isinstance(error, kind)), BUG)
@@ -41,6 +46,14 @@ def exit_code(error: BaseException) -> int:
 def _is_of_the_system(error: BaseException) -> TypeGuard[OSError]:
     """Whether the system has refused a file: its name is too long, its folder may not be entered, ..."""
     return isinstance(error, OSError) and not isinstance(error, XtecError) and error.filename is not None
+
+
+def _is_short_of_memory(error: BaseException) -> bool:
+    """Whether the system has refused memory."""
+    if isinstance(error, XtecError):
+        return False
+    said = isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in _NO_MEMORY)
+    return isinstance(error, MemoryError) or said or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def report(error: BaseException, *, verbose: bool, go_on: str = "") -> int:
@@ -52,11 +65,11 @@ def report(error: BaseException, *, verbose: bool, go_on: str = "") -> int:
         return code
     if verbose:
         traceback.print_exception(error, file=sys.stderr)
-    if _is_of_the_system(error):
-        sys.stderr.write(f"error: {error.strerror}\n  in:  {error.filename}\n")
-    elif isinstance(error, MemoryError):
+    if _is_short_of_memory(error):
         sys.stderr.write(f"error: there is not enough memory ({str(error) or 'the system refused more'})\n")
         sys.stderr.write("  try: a lower --memory-limit, --workers 1, or a smaller --region\n")
+    elif _is_of_the_system(error):
+        sys.stderr.write(f"error: {error.strerror}\n  in:  {error.filename}\n")
     elif code == BUG:
         sys.stderr.write(f"error: this is a bug in xtec: {type(error).__name__}: {error}\n")
         sys.stderr.write("  try: again with -v, and report what it prints\n")

@@ -8,6 +8,7 @@ import signal
 import sys
 
 import rich_click as click
+from click.exceptions import Abort, ClickException, Exit  # now: there may be no memory for it later
 
 from xtec_cli.commands.check import check
 from xtec_cli.commands.cluster import cluster
@@ -26,6 +27,7 @@ from xtec_cli.commands.simulate import simulate
 from xtec_cli.commands.stack import stack
 from xtec_cli.commands.unit_cell import unit_cell
 from xtec_cli.commands.watch import watch
+from xtec_cli.errors import report as report_error
 from xtec_cli.groups import HELP, Commands
 from xtec_cli.settings import Settings, global_options
 
@@ -59,17 +61,13 @@ def main(arguments: list[str] | None = None) -> None:
     atexit.register(gc.freeze)  # the system takes memory back faster than a last collection
     try:
         code = xtec.main(arguments, prog_name="xtec", standalone_mode=False, obj=settings)
-    except click.exceptions.Exit as error:
+    except Exit as error:
         code = error.exit_code
-    except click.ClickException as error:
+    except ClickException as error:
         error.show()
         code = error.exit_code
-    except click.Abort:
-        from xtec_cli.errors import report
-
-        code = report(KeyboardInterrupt(), verbose=False, go_on=settings.go_on)
+    except Abort:
+        code = report_error(KeyboardInterrupt(), verbose=False, go_on=settings.go_on)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the one place where errors end
-        from xtec_cli.errors import report
-
-        code = report(error, verbose=settings.verbose > 0, go_on=settings.go_on)
+        code = report_error(error, verbose=settings.verbose > 0, go_on=settings.go_on)
     sys.exit(code if isinstance(code, int) else 0)

@@ -39,10 +39,6 @@ for line in sys.stdin:
     for name, value in asked["limits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
     exec(asked["before"])
-    if asked["uid"]:
-        os.setgroups([])
-        os.setgid(asked["uid"])
-        os.setuid(asked["uid"])
     sys.argv = ["xtec", *asked["arguments"]]
     xtec_cli.main.main()
 """
@@ -94,6 +90,7 @@ class Nursery:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.last: Child | None = None
         with (folder / "server.err").open("w") as complaints:
             self.server = subprocess.Popen(
                 [sys.executable, "-c", _SERVER],
@@ -118,23 +115,25 @@ class Nursery:
         limits: Mapping[str, int] | None = None,
         environment: Mapping[str, str | None] | None = None,
         before: str = "",
-        uid: int = 0,
     ) -> Child:
-        """Begin a command: under limits (of `resource`), after a piece of Python, as another user."""
+        """Begin a command: under limits (of `resource`), after a piece of Python."""
+        if self.last is not None and self.last.code is None:  # of a test that has failed
+            self.last.signal(signal.SIGKILL)
+            self.last.end()
         out, err = self.folder / "out", self.folder / "err"
         asked: dict[str, Any] = {
             "arguments": [*map(str, arguments)],
             "limits": dict(limits or {}),
             "environment": dict(environment or {}),
             "before": before,
-            "uid": uid,
             "out": str(out),
             "err": str(err),
         }
         assert self.server.stdin is not None
         self.server.stdin.write(json.dumps(asked) + "\n")
         self.server.stdin.flush()
-        return Child(int(self.answer()), self, out, err)
+        self.last = Child(int(self.answer()), self, out, err)
+        return self.last
 
     def run(self, *arguments: object, **how: Any) -> Ended:
         """A command from beginning to end."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from PIL import Image
+from sklearn.metrics import adjusted_rand_score
 
 from .nursery import Ended
 
@@ -65,6 +66,13 @@ def check_clear(ended: Ended, *codes: int) -> None:
 def hashes(paths: Iterable[Path]) -> dict[Path, str]:
     """What tells whether inputs are as they were."""
     return {path: sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def check_same_clusters(run: Path, batch: Path) -> None:
+    """The voxels and clusters of a batch run; those of a watch may have other numbers."""
+    (index, label), (expected_index, expected) = labels(run), labels(batch)
+    assert index == expected_index
+    assert adjusted_rand_score(np.frombuffer(label, np.int16), np.frombuffer(expected, np.int16)) > 0.999
 
 
 def labels(run: Path) -> tuple[bytes, bytes]:
