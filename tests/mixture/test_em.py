@@ -178,6 +178,12 @@ def test_running_out_of_iterations_is_no_convergence():
     assert (run.converged, run.n_iter) == (False, 3)
 
 
+def test_a_run_that_has_not_begun_has_no_iterations():
+    start = a_start(overlapping(3), 3, CovarianceType.DIAG)
+    assert EMState(start).n_iter == 0
+    assert run_em(Trajectories([overlapping(3)]), start, tol=0, max_iter=0).n_iter == 0
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.integers(0, 200), max_size=8),

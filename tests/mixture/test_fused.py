@@ -229,6 +229,19 @@ def test_rounding_adds_no_noise_to_the_likelihood():
     assert np.std(errors) < 5e-8
 
 
+def test_the_rounding_of_constants_is_taken_off_the_likelihood():
+    """In single precision: at means far apart, with powers of two for widths, nothing else is rounded."""
+    means = np.array([[0.0] * 5, [64.0] * 5])
+    weights, variances = np.array([0.3, 0.7]), np.array([0.5, 2.0])
+    parameters = MixtureParameters(weights, means, variances, CovarianceType.SPHERICAL)
+    rows = means[[0, 1, 1]].astype(np.float32)
+    model = FusedModel(parameters, Frame(np.zeros(5), np.ones(5)), np.float32)
+    _, log_likelihood = model.expectation(model.sums(rows), 3)
+    densities = np.log(weights) - 2.5 * np.log(2 * np.pi * variances)
+    assert np.abs(model.rounding).max() > 1e-9
+    assert log_likelihood == pytest.approx(densities[[0, 1, 1]].mean(), abs=1e-13)
+
+
 @pytest.mark.parametrize(("kernel", "dtype"), [(_single, np.float32), (_double, np.float64)])
 def test_exponentials_are_good_to_the_last_digits_and_vanish_far_down(kernel, dtype):
     info = np.finfo(dtype)

@@ -170,6 +170,15 @@ def test_a_smeared_onset_gives_its_width(measured: Measured, width: float, seed:
     assert fit.width.units == "K"
 
 
+@pytest.mark.parametrize("slope", [-0.004, 0.004])
+def test_a_smeared_onset_on_a_sloping_background_gives_its_width(measured: Measured, slope: float) -> None:
+    truth = 2 + 5 * smeared_law(COARSE, 131, 12) + slope * COARSE
+    fit = fit_curve(measured(COARSE, truth, 0.01))
+    assert fit.best.kind == SMEARED
+    assert fit.width.value == pytest.approx(12, rel=0.1)
+    assert fit.tc[0].value == pytest.approx(131, abs=1)
+
+
 def test_a_wide_crossover_is_order_where_no_polynomial_follows_it(measured: Measured) -> None:
     """Of 20 K, at an error where the planted curve has a BIC lower by more than ten than any polynomial."""
     fit = fit_curve(measured(DENSE, 1 + 5 * smeared_law(DENSE, 131, 20), 0.01))

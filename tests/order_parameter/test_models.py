@@ -64,6 +64,16 @@ def test_a_smeared_onset_is_the_mean_of_power_laws_over_a_gaussian(
     np.testing.assert_allclose(smeared_onset(X, tc, beta, width, 30.0), truth / truth[0], atol=2e-3)
 
 
+@pytest.mark.parametrize("beta", [0.125, 0.5])
+def test_parts_of_a_smeared_onset_are_as_high_as_each_other_at_zero(beta: float) -> None:
+    """A scan from zero: there the mean is one as each of its parts is."""
+    x, tc, width = np.linspace(0.0, 60.0, 13), 20.0, 4.0
+    centres = tc + width * np.linspace(-4.9, 4.9, 40_001)
+    weights = norm.pdf(centres, tc, width)
+    mean = np.array([weights @ np.clip(1 - at / centres, 0, None) ** (2 * beta) for at in x]) / weights.sum()
+    np.testing.assert_allclose(smeared_onset(x, tc, beta, width, 0.0), mean, atol=1e-5)
+
+
 def test_an_onset_without_smearing_is_not_smeared() -> None:
     np.testing.assert_array_equal(smeared_onset(X, 131.0, 0.35, 0.0, 30.0), onset(X, 131.0, 0.35, 30.0))
     np.testing.assert_allclose(
