@@ -12,10 +12,11 @@ PIP := -m pip --disable-pip-version-check --quiet
 
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint docs format wheel-check gpu-check clean help
+.PHONY: demo test test-all campaign lint docs format wheel-check gpu-check clean help
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
+	@echo "  make test-all    tests that take minutes too; make campaign: faults of all kinds, many times over, for hours"
 	@echo "  make lint    style, types and layers; make wheel-check: the demo from a source distribution, elsewhere"
 	@echo "  make docs    the documentation as a site, in build/site"
 	@echo "  make gpu-check   the Dockerfile's CUDA target without Docker: what a machine without a GPU is told"
@@ -24,10 +25,15 @@ demo: $(VENV)/.installed
 	$(BIN)/xtec demo
 
 test: $(VENV)/.test $(REFERENCE)/.installed
-	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not slow"
+	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not slow and not campaign"
 
 test-all: $(VENV)/.test $(REFERENCE)/.installed
-	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest
+	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not campaign"
+
+# Faults of all kinds, many times over: hours. FAULTS names some tests, as for pytest.
+FAULTS ?= tests
+campaign: $(VENV)/.test
+	$(BIN)/pytest -m campaign --durations=0 $(FAULTS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
