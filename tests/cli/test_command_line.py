@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,7 +98,8 @@ class TestStreams:
     def test_real_process(self, series: Path, tmp_path: Path) -> None:
         call = [sys.executable, "-m", "xtec_cli", "inspect", str(series)]
         call[1:3] = ["-c", "from xtec_cli.main import main; main()"]
-        done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
+        wide = {**os.environ, "COLUMNS": "200"}  # the path is as long as the folder of the tests is
+        done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False, env=wide)
         assert (done.returncode, done.stderr) == (0, "")
         lines = done.stdout.splitlines()
         for start, content in (
