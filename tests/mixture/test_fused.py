@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from xtec.core.types import CovarianceType
 from xtec.mixture.em import PlainModel, responsibilities
-from xtec.mixture.fused import Frame, FusedModel
+from xtec.mixture.fused import Frame, FusedModel, precision
 from xtec.mixture.kernels import ROWS, _double, _single
 from xtec.mixture.parameters import MixtureParameters
 
@@ -96,6 +96,7 @@ LAYOUTS = {
         :, rows.shape[1] : 2 * rows.shape[1]
     ],
     "backwards": lambda rows: np.ascontiguousarray(rows[::-1])[::-1],
+    "columns backwards": lambda rows: np.ascontiguousarray(rows[:, ::-1])[:, ::-1],
     "one for all": lambda rows: np.broadcast_to(rows[0], rows.shape),
     "field of records": lambda rows: np.rec.fromarrays([rows, np.zeros(rows.shape, np.int8)])["f0"],
     "read-only": lambda rows: np.frombuffer(rows.tobytes(), rows.dtype).reshape(rows.shape),
@@ -227,6 +228,12 @@ def test_rounding_adds_no_noise_to_the_likelihood():
         _, high = double.expectation(double.sums(rows), len(rows))
         errors.append(low - high)
     assert np.std(errors) < 5e-8
+
+
+def test_only_single_precision_is_worked_on_as_it_is():
+    assert precision(np.float32) == precision(np.dtype("=f4")) == np.float32
+    for dtype in (np.float64, np.float16, np.uint16, np.int64):
+        assert precision(np.dtype(dtype)) == np.float64
 
 
 def test_the_rounding_of_constants_is_taken_off_the_likelihood():

@@ -15,9 +15,10 @@ from xtec.order_parameter.candidates import (
     SMEARED,
     SMOOTH,
     TWO,
+    Candidate,
     Curve,
 )
-from xtec.order_parameter.fit import fit_curve
+from xtec.order_parameter.fit import _with_tail, fit_curve
 from xtec.order_parameter.models import onset, tail
 
 COARSE, DENSE, DENSER = (np.linspace(30.0, 220.0, n) for n in (24, 96, 191))
@@ -168,6 +169,17 @@ def test_a_smeared_onset_gives_its_width(measured: Measured, width: float, seed:
     assert fit.tc[0].value == pytest.approx(131, abs=1)
     assert fit.beta[0].value == pytest.approx(0.35, abs=0.02)
     assert fit.width.units == "K"
+
+
+def test_fluctuations_beside_a_smeared_onset_count_where_they_are_above_zero(measured: Measured) -> None:
+    around = tail(COARSE, 131.0, 0.08)
+    for height, n in ((0.5, 1), (-0.5, 0)):
+        curve = measured(COARSE, 1 + 5 * smeared_law(COARSE, 131, 8) + height * around, 0.02)
+        best = Candidate(SMEARED, np.inf, 6, (131.0,), (0.35,), width=8.0).refitted(curve)
+        found = _with_tail(best, curve)
+        assert len(found) == n
+        assert all(one.coefficients[1] > 0 and one.n_parameters == 7 for one in found)
+    assert _with_tail(replace(best, kind=SECOND_ORDER), curve) == []
 
 
 @pytest.mark.parametrize("slope", [-0.004, 0.004])

@@ -56,6 +56,11 @@ def test_nothing_has_no_spread(place: Place) -> None:
     assert np.isnan(nothing.std)
 
 
+def test_nothing_changes_nothing(place: Place) -> None:
+    some = Spread.of(place(VALUES["different"] * 1e-3))
+    assert Spread().merge(some) == some == some.merge(Spread())
+
+
 def test_squares_are_exact_far_from_zero(place: Place) -> None:
     """1e8 + 1 and 1e8 - 1, again and again: sums of plain squares would lose the squares of 1."""
     values = 1e8 + np.tile([-1.0, 1.0], 500)
