@@ -303,6 +303,11 @@ def _zip(path: Path) -> None:
         archive.writestr("temperature.npy", b"")
 
 
+def _npz(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, a=np.arange(3))
+
+
 def _netcdf(path: Path) -> None:
     with netcdf_file(path, "w") as file:
         file.createDimension("T", 3)
@@ -314,7 +319,7 @@ OTHER: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("T, I\n", encoding="utf-8"),
     "zip": _zip,
     "pickle": lambda path: path.write_bytes(b"\x80\x04\x95cos\nsystem\n."),
-    "npz": lambda path: np.savez(path.open("wb"), a=np.arange(3)),
+    "npz": _npz,
     "classic NetCDF": _netcdf,
     "pipe": os.mkfifo,
     "device": lambda path: path.symlink_to("/dev/zero"),

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
-from xtec.core.errors import BackendUnavailableError, InputError, SeriesNotFoundError, XtecError
+from xtec.core.errors import BackendUnavailableError, InputError, XtecError
 from xtec.io.boxes import Box, runs
-from xtec.io.hdf5 import DatasetRef
+from xtec.io.hdf5 import DatasetRef, check_kind
 from xtec.io.layout import canonical_order
 from xtec.io.series import Series, Stacked
 from xtec.plugins import create, names, parse_plugin
@@ -55,6 +55,8 @@ def foreign_series(inputs: Sequence[Path], reader: str | None) -> Series | None:
     path = inputs[0]
     if reader is None and (len(inputs) > 1 or not path.exists()):
         return None
+    if not path.is_dir():
+        check_kind(path)
     if reader is None and not path.is_dir() and h5py.is_hdf5(path):
         return None
     chosen = reader or _who_can_open(path)
@@ -72,8 +74,6 @@ def _who_can_open(path: Path) -> str | None:
 
 
 def _opened(path: Path, reader: str) -> xarray.DataArray:
-    if not path.exists():
-        raise SeriesNotFoundError("no such file", file=path)
     plugin = create("readers", parse_plugin(reader))
     try:
         array: xarray.DataArray = plugin.open(path)

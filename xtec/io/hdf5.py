@@ -64,7 +64,7 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
 
 
 def _open(path: Path) -> h5py.File:
-    _check_kind(path)
+    check_kind(path)
     try:
         return h5py.File(path, "r", locking="best-effort")
     except BlockingIOError:
@@ -82,8 +82,16 @@ def _open(path: Path) -> h5py.File:
         ) from error
 
 
-def _check_kind(path: Path) -> None:
-    """Refuse what is no file: reading a device or a pipe may never end."""
+def check_kind(path: Path) -> None:
+    """Refuse what is no file: reading a device or a pipe may never end.
+
+    Raises
+    ------
+    SeriesNotFoundError
+        If there is nothing.
+    InputError
+        If it is something else.
+    """
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

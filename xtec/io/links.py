@@ -6,6 +6,7 @@ were there. So each step is looked at before HDF5 takes it.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from xtec.core.errors import InputError, SeriesNotFoundError
 from xtec.io.hdf5 import open_hdf5
 
 _MOST_LINKS = 16
+_MOST_NAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,8 @@ def hint_of(group: h5py.Group, bounds: Bounds) -> str:
 
 
 def names_in(group: h5py.Group) -> list[str]:
-    """Names in a group that are text."""
-    return [name for name in group if isinstance(name, str)]
+    """The first names in a group that are text; one with more is not searched through."""
+    return [name for name in itertools.islice(group, _MOST_NAMES) if isinstance(name, str)]
 
 
 def _next_link(file: h5py.File, name: str) -> tuple[h5py.SoftLink | h5py.ExternalLink | None, list[str]]:

@@ -21,9 +21,6 @@ _CONDITIONS = "conditions"
 _NO_CONDITION = ("mass", "density", "volume_fraction", "unit_cell_volume", "relative_molecular_mass")
 """Numbers of a sample that are no condition of the measurement."""
 
-_MOST_FIELDS = 1000
-"""Fields of a sample that are looked at."""
-
 
 def read_sample(
     group: h5py.Group | None, scan: str = "temperature", bounds: Bounds | None = None
@@ -85,7 +82,7 @@ def write_sample_info(entry: h5py.Group, sample: SampleInfo) -> h5py.Group:
 def _numbers(group: h5py.Group, bounds: Bounds) -> dict[str, Quantity]:
     """Single numbers of a group that may be conditions of a measurement."""
     found = {}
-    for name in names_in(group)[:_MOST_FIELDS]:
+    for name in names_in(group):
         field = member(group, name, bounds)
         if not isinstance(field, h5py.Dataset) or name.startswith("unit") or name in _NO_CONDITION:
             continue

@@ -45,8 +45,8 @@ def _lines(group: h5py.Group, depth: int, indent: str) -> list[str]:
             lines.append(f"{indent}{_describe(shown, child)}")
             if isinstance(child, h5py.Group) and depth > 1:
                 lines += _lines(child, depth - 1, indent + "  ")
-    if len(names) > _MOST_CHILDREN:
-        lines.append(f"{indent}... {len(names) - _MOST_CHILDREN} more")
+    if len(group) > _MOST_CHILDREN:
+        lines.append(f"{indent}... {len(group) - _MOST_CHILDREN} more")
     return lines
 
 
