@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
+from distributed.gc import disable_gc_diagnosis
 from distributed.scheduler import KilledWorker
 
 from xtec.core.arrays import home
@@ -223,6 +224,11 @@ def local_processes(
     """Worker processes on this machine, one thread each, with equal shares of the memory.
 
     There is one a core by default; or one a GPU, each with its own.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If they cannot be started.
     """
     if isinstance(device, Cuda):
         return _gpu_processes(n, memory_bytes, scratch, device)
@@ -240,7 +246,13 @@ def local_processes(
                     local_directory=str(scratch),
                     silence_logs=logging.ERROR,
                 )
+            disable_gc_diagnosis()  # Python drops an interrupt that comes while Dask's callback is called
             workers = DaskWorkers(Client(cluster, set_as_default=False), device)
+    except RuntimeError as error:
+        raise BackendUnavailableError(
+            f"the worker processes could not be started ({error})",
+            hint="again: was one killed? With less memory: fewer --workers, or --scheduler threads",
+        ) from error
     except KeyboardInterrupt:
         if workers is not None:
             workers.close()
