@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from pydantic import field_validator, model_validator
 from xtec.core.errors import ConfigError
 from xtec.core.progress import Progress
 from xtec.io import Series, open_series
+from xtec.io.links import Bounds
 from xtec.io.series_writer import Storage
 from xtec.io.stack_writer import check_output_file, write_copy, write_virtual
 from xtec_pipelines.config import InputConfig
+
+logger = logging.getLogger(__name__)
 
 _BLOCK_SHARE = 8
 """Blocks of this part of the memory leave room for what the reader and HDF5 hold of them."""
@@ -116,4 +120,6 @@ def run_stack(config: StackConfig, progress: Progress | None = None) -> Stacking
     else:
         with progress.stage("link"):
             write_virtual(path, series, parameters)
+        if not all(map(Bounds.around([path]).hold, (ref.file for ref in series.source.refs))):
+            logger.warning("its files are not below its folder: what reads it needs --allow-external")
     return Stacking(path, series, not config.copied, path.stat().st_size)

@@ -150,7 +150,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "reference": (signal(shape=SHAPE, dtype=h5py.ref_dtype), "numbers were expected"),
     "opaque": (signal(data=np.zeros(SHAPE, "V6")), "numbers were expected"),
     "enum": (signal(shape=SHAPE, dtype=ENUM), "numbers were expected"),
-    "numbers of sixteen bytes": (signal(shape=SHAPE, dtype=np.longdouble), "16 bytes"),
     "a single number": (signal(data=5.0), "0 dimensions|1 dimensions"),
     "nothing": (signal(data=h5py.Empty("f4")), "has no voxels"),
     "no voxels": (signal(shape=(4, 0, 4, 5), dtype="f4"), "has no voxels"),

@@ -13,7 +13,7 @@ import pytest
 
 import xtec
 from xtec.core.errors import ConfigError, InputError, OutputError, SeriesNotFoundError
-from xtec.io import Series, open_series, stack_writer
+from xtec.io import OpenOptions, Series, open_series, stack_writer
 from xtec.io.series import PerTemperature
 from xtec_pipelines.stack import StackConfig, run_stack
 
@@ -25,6 +25,9 @@ RISING = ["5p5K", "30K", "100K"]
 
 def volumes(*shape: int, dtype: str = "f4") -> dict[str, np.ndarray]:
     return {scan: RNG.normal(100, 10, shape).astype(dtype) for scan in SCANS}
+
+
+ANYWHERE = OpenOptions(allow_external=True)
 
 
 def stack(source: object, output: Path, **options: Any) -> Path:
@@ -51,7 +54,7 @@ class TestBoth:
     ) -> None:
         data = volumes(*shape, dtype=dtype)
         path = stack(write_folder(data, SCANS), tmp_path / "out" / "s.nxs", copied=copied)
-        series = open_series(path)
+        series = open_series(path, options=ANYWHERE)
         np.testing.assert_array_equal(everything(series), [data[scan] for scan in RISING])
         assert series.scan.values.tolist() == [5.5, 30, 100]
         with h5py.File(path) as file:
@@ -170,7 +173,18 @@ class TestVirtual:
         (deep / "link").symlink_to(folder)
         (tmp_path / "out").symlink_to(deep)
         path = stack(deep / "link", tmp_path / "out" / "s.nxs")
-        np.testing.assert_array_equal(everything(open_series(path)), everything(open_series(folder)))
+        found = open_series(path, options=ANYWHERE)
+        np.testing.assert_array_equal(everything(found), everything(open_series(folder)))
+
+    def test_away_from_its_sources_it_says_what_reads_it(
+        self, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stack(folder, tmp_path / "s.nxs")
+        assert caplog.messages == []
+        path = stack(folder, tmp_path / "out" / "s.nxs")
+        assert "--allow-external" in caplog.text
+        with pytest.raises(InputError, match="--allow-external"):
+            open_series(path)
 
     def test_values_are_compared(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Were HDF5 to find another file under the name, or none, nothing would be written."""

@@ -224,7 +224,10 @@ class TestPairDistribution:
         ]
         for at in largest:
             assert temperature[at : at + 2].tolist() == ends == [192, 198]
-        assert len(run.summary["order_parameters"]) == self.page["order parameters"]
+        onsets = [one["tc"]["value"] for one in run.summary["order_parameters"]]
+        for row, at, known in (("lowest", min(onsets), 192), ("highest", max(onsets), 198)):
+            assert at == pytest.approx(self.page[f"{row} onset of `order-parameter` (K)"], abs=2)
+            assert at == pytest.approx(known, abs=6)  # a step of the scan
         clustered = read_clustered(run.folder)
         assert clustered.voxel_changes is not None
         found = displacements(clustered.map, clustered.voxel_changes, 4)

@@ -40,6 +40,11 @@ class Bounds:
         places = (path if path.is_dir() else path.parent for path in inputs)
         return cls(None if anywhere else tuple(dict.fromkeys(Path(os.path.realpath(one)) for one in places)))
 
+    def hold(self, target: Path) -> bool:
+        """Whether a file is inside."""
+        real = Path(os.path.realpath(target))
+        return self.folders is None or any(real.is_relative_to(folder) for folder in self.folders)
+
     def check(self, target: Path, file: Path, hdf5_path: str | None = None) -> None:
         """Refuse a file outside; `file` and `hdf5_path` are what leads to it.
 
@@ -47,10 +52,7 @@ class Bounds:
         ------
         InputError
         """
-        if self.folders is None:
-            return
-        real = os.path.realpath(target)
-        if not any(Path(real).is_relative_to(folder) for folder in self.folders):
+        if not self.hold(target):
             raise InputError(
                 f"this leads to {target}, which is outside the folder of the input",
                 file=file,

@@ -25,9 +25,6 @@ _MOST_NESTED = 8
 _ABSURD = (2**30, 4096)
 """Declared bytes, and as a multiple of the file: gzip stores a constant in a thousandth of its size."""
 
-_LARGEST_ITEM = 8
-"""Bytes of a number that all that computes with it knows; extended precision is read as double."""
-
 _PACKING = {1, 4, 32000, 32001, 32004, 32015, 32026}
 """Filters that make values smaller, none of which gains anything after another: gzip, szip, Blosc, ..."""
 
@@ -145,8 +142,6 @@ def _check_numbers(dataset: h5py.Dataset, path: Path, name: str) -> None:
         what = "the signal has no voxels"
     elif dataset.dtype.kind not in "fiu" or h5py.check_enum_dtype(dataset.dtype) is not None:
         what = f"numbers were expected, not {str(dataset.dtype)[:80]}"
-    elif dataset.dtype.itemsize > _LARGEST_ITEM and dataset.dtype.newbyteorder("=") != np.longdouble:
-        what = f"numbers of {dataset.dtype.itemsize} bytes cannot be read"
     if what is not None:
         raise InputError(what, file=path, hdf5_path=name)
 
