@@ -176,7 +176,8 @@ def plan_run(
     shards = tuple(
         _shards(blocks, _shard_voxels(n_voxels, voxel_bytes, min(room, n_workers * largest), n_workers))
     )
-    in_hand = max(shard.n_voxels for shard in shards) * (_JUDGED_BYTES + 2 * held * trajectory)
+    reading, rescaling = _JUDGED_BYTES + 2 * held * trajectory, 3 * kept * trajectory
+    in_hand = max(shard.n_voxels for shard in shards) * max(reading, rescaling)
     fixed = PROGRAM_BYTES + _table_bytes(series) + n_workers * int(block_bytes + in_hand)
     least = fixed + (FIGURE_BYTES if figures else 0)
     if least > limit:
