@@ -1,13 +1,51 @@
-"""Ctrl-C in a run that can be gone on with: what to type."""
+"""Ctrl-C and requests to end: that they are heard, and what to type to go on."""
 
 from __future__ import annotations
 
 import shlex
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xtec_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_SOON = 0.01
+"""Seconds until an interrupt comes again."""
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """A batch system's request to end is as good as Ctrl-C, and neither is lost.
+
+    Python drops an exception that comes while it tidies up, in the callback of a weak reference say, and only
+    tells of it: then the interrupt is sent once more.
+    """
+    tell = sys.unraisablehook
+
+    def again(unraisable: UnraisableHookArgs) -> None:
+        if unraisable.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+        else:
+            tell(unraisable)
+
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _interrupt)
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = tell
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager

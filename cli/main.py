@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import signal
 import sys
 
 import rich_click as click
@@ -29,6 +28,7 @@ from xtec_cli.commands.unit_cell import unit_cell
 from xtec_cli.commands.watch import watch
 from xtec_cli.errors import report as report_error
 from xtec_cli.groups import HELP, Commands
+from xtec_cli.interrupts import heard
 from xtec_cli.settings import Settings, global_options
 
 
@@ -49,18 +49,13 @@ for command in (
     xtec.add_command(command)
 
 
-def _interrupt(*_: object) -> None:
-    """A batch system's request to end is as good as Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors become exit codes."""
     settings = Settings(arguments=tuple(sys.argv[1:] if arguments is None else arguments))
-    signal.signal(signal.SIGTERM, _interrupt)
     atexit.register(gc.freeze)  # the system takes memory back faster than a last collection
     try:
-        code = xtec.main(arguments, prog_name="xtec", standalone_mode=False, obj=settings)
+        with heard():
+            code = xtec.main(arguments, prog_name="xtec", standalone_mode=False, obj=settings)
     except Exit as error:
         code = error.exit_code
     except ClickException as error:

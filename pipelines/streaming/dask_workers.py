@@ -7,41 +7,29 @@ from the plan it came from: that costs time, not the result.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 from uuid import uuid4
 
-import dask
 from distributed import Client, Future, LocalCluster, as_completed
-from distributed.gc import disable_gc_diagnosis
 from distributed.scheduler import KilledWorker
 
 from xtec.core.arrays import home
 from xtec.core.backend import Cuda, n_cuda_devices, open_cuda
 from xtec.core.device import Device, Host, work_on
 from xtec.core.errors import BackendUnavailableError
-from xtec.core.interrupts import uninterrupted
 from xtec.core.parallel import n_cores
 from xtec.core.resident import lifted
 from xtec.core.shards import Item, Other, Outcome
+from xtec_pipelines.local_cluster import ENVIRONMENT, end_cluster, start_cluster
 
 logger = logging.getLogger(__name__)
 
 _TOGETHER = 64
 """Shards that one task works on at most, so that outcomes come home in parts."""
-
-_ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**26),
-    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
-}
-"""What workers start with: glibc's thresholds where they would end up by themselves. With those that Dask
-sets every block is read into fresh memory, at twice the time."""
 
 _PATIENCE = 30
 """Seconds to wait for a scheduler to answer."""
@@ -78,10 +66,7 @@ class DaskWorkers:
 
     def close(self) -> None:
         """Leave the cluster; end it if it is ours."""
-        cluster = self.client.cluster
-        self.client.close()
-        if cluster is not None:
-            cluster.close()
+        end_cluster(self.client)
 
     def make(
         self,
@@ -233,31 +218,8 @@ def local_processes(
     if isinstance(device, Cuda):
         return _gpu_processes(n, memory_bytes, scratch, device)
     n = n or n_cores()
-    workers = None
-    try:
-        with uninterrupted():  # Dask cannot end a cluster that is just being started
-            with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}), _own_environment():
-                cluster = LocalCluster(
-                    n_workers=n,
-                    threads_per_worker=1,
-                    processes=True,
-                    memory_limit=memory_bytes // n,
-                    dashboard_address="localhost:0",
-                    local_directory=str(scratch),
-                    silence_logs=logging.ERROR,
-                )
-            disable_gc_diagnosis()  # Python drops an interrupt that comes while Dask's callback is called
-            workers = DaskWorkers(Client(cluster, set_as_default=False), device)
-    except RuntimeError as error:
-        raise BackendUnavailableError(
-            f"the worker processes could not be started ({error})",
-            hint="again: was one killed? With less memory: fewer --workers, or --scheduler threads",
-        ) from error
-    except KeyboardInterrupt:
-        if workers is not None:
-            workers.close()
-        raise
-    return workers
+    options = {"threads_per_worker": 1, "processes": True}
+    return DaskWorkers(start_cluster(LocalCluster, n, memory_bytes, scratch, ENVIRONMENT, **options), device)
 
 
 def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda) -> DaskWorkers:
@@ -270,29 +232,9 @@ def _gpu_processes(n: int | None, memory_bytes: int, scratch: Path, device: Cuda
             hint="pip install dask-cuda, or --scheduler threads for one GPU",
         ) from error
     n = min(n or n_cuda_devices(), n_cuda_devices())
-    with _own_environment():
-        cluster = LocalCUDACluster(
-            n_workers=n,
-            memory_limit=memory_bytes // n,
-            dashboard_address="localhost:0",
-            local_directory=str(scratch),
-            silence_logs=logging.ERROR,
-        )
-    client = Client(cluster, set_as_default=False)
+    client = start_cluster(LocalCUDACluster, n, memory_bytes, scratch)
     client.run(open_cuda)
     return DaskWorkers(client, device)
-
-
-@contextmanager
-def _own_environment() -> Iterator[None]:
-    """Dask leaves what its workers are started with in this process's environment, for all its children."""
-    before = dict(os.environ)
-    try:
-        yield
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
 
 
 def connect_to(scheduler: str, n: int | None, device: Device | None = None) -> DaskWorkers:

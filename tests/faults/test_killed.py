@@ -186,6 +186,30 @@ def test_watch(nursery: Nursery, scans: Path, tmp_path: Path, kills: int, count:
     count({"kills": hits})
 
 
+DROPPED = """
+import signal, weakref
+from xtec_pipelines import watch
+class Thing: pass
+look = watch._look
+def looking(watching):
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.NUMBER))
+    del thing  # Python calls what we gave, and drops what that raises
+    return look(watching)
+watch._look = looking
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_request_to_end_is_heard_even_if_python_drops_it(
+    nursery: Nursery, scans: Path, tmp_path: Path, number: str
+) -> None:
+    call = ("watch", scans, "-o", tmp_path / "run", "--every", "0.1s", "--rest", "0s", *CLUSTER)
+    ended = nursery.run(*call, before=DROPPED.replace("NUMBER", number))
+    assert ended.code == 130
+    assert "Traceback" not in ended.stderr
+
+
 def test_two_runs_at_once_into_one_folder(
     nursery: Nursery, sample: Path, finished: Path, tmp_path: Path, run_cli: Callable[..., Any]
 ) -> None:

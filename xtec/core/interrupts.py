@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+_REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+"""With an alarm the command line has an interrupt come again that was lost."""
+
 
 @contextmanager
 def uninterrupted() -> Iterator[Callable[[], None]]:
@@ -21,7 +24,7 @@ def uninterrupted() -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     came: list[int] = []
-    numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(one))]
+    numbers = [one for one in _REQUESTS if callable(signal.getsignal(one))]
     before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
 
     def check() -> None:
