@@ -24,7 +24,7 @@ from xtec.core.errors import BackendUnavailableError
 from xtec.core.parallel import n_cores
 from xtec.core.resident import lifted
 from xtec.core.shards import Item, Other, Outcome
-from xtec_pipelines.local_cluster import ENVIRONMENT, end_cluster, start_cluster
+from xtec_pipelines.streaming.local_cluster import ENVIRONMENT, end_cluster, start_cluster
 
 logger = logging.getLogger(__name__)
 
