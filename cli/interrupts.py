@@ -26,10 +26,11 @@ def heard() -> Iterator[None]:
     Python drops an exception that comes while it tidies up, in the callback of a weak reference say, and only
     tells of it: then the interrupt is sent once more.
     """
-    tell = sys.unraisablehook
+    tell, dropped = sys.unraisablehook, list[bool]()
 
     def again(unraisable: UnraisableHookArgs) -> None:
         if unraisable.exc_type is KeyboardInterrupt:
+            dropped.append(True)
             signal.setitimer(signal.ITIMER_REAL, _SOON)
         else:
             tell(unraisable)
@@ -39,6 +40,10 @@ def heard() -> Iterator[None]:
     sys.unraisablehook = again
     try:
         yield
+    except Exception as error:
+        if dropped:  # what was to be called was left half-done: Numba's compiling, say
+            raise KeyboardInterrupt from error
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = tell
