@@ -141,6 +141,12 @@ class ClusterDialog(CommandDialog):
             *(["--force"] if replace else []),
         ]
 
+    def accept(self) -> None:
+        """Run; what the run will take away is closed first, or NeXpy complains that it is gone."""
+        if self.checkbox["replace"].isChecked():
+            tree.close(Path(self.directoryname.text().strip()) / tree.ORDER)
+        super().accept()
+
     def show_results(self, summary: dict[str, Any]) -> None:
         """The trajectories of the clusters."""
         plots.plot_trajectories(tree.reopen(Path(summary["run"]).resolve() / tree.RESULTS))

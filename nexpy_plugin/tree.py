@@ -75,6 +75,14 @@ def open_order_parameters(folder: Path) -> NXroot:
     return _opened(folder / ORDER)
 
 
+def close(path: Path) -> None:
+    """Take a file out of the tree, if it is there."""
+    window = get_mainwindow()
+    for name in list(window.tree):
+        if _is_file(window.tree[name], path):
+            del window.tree[name]
+
+
 def reopen(path: Path) -> NXroot:
     """A file that was just written: what the tree had of it before, and of files now gone, is taken out."""
     window = get_mainwindow()
