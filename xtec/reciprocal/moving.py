@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f, t
+from scipy.special import fdtrc, stdtrit
 
 from xtec.core.axes import Q_NAMES, Axis
 from xtec.core.order import MovingPeaks
@@ -88,7 +88,7 @@ def _is_clear(found: Displacements, k: int) -> bool:
     mine = found.flanks[:, k].any(axis=0)
     of_moved, of_noise = found.freedom[:, mine].sum(axis=1)
     moved, noise = found.moved[mine].sum() / of_moved, found.noise[mine].sum() / of_noise
-    return bool(f.sf(moved / noise, of_moved, of_noise) < _CHANCE) if noise > 0 else bool(moved > 0)
+    return bool(fdtrc(of_moved, of_noise, moved / noise) < _CHANCE) if noise > 0 else bool(moved > 0)
 
 
 def _facing(
@@ -115,7 +115,7 @@ def _common_shift(pull: Float64Array, lever: Float64Array, span: float, units: s
         return None
     share = pull.sum() / total
     error = np.sqrt(n / (n - 1) * np.sum((pull - share * lever) ** 2)) / total
-    reach = float(t.ppf(0.975, n - 1) * error / abs(span))
+    reach = float(stdtrit(n - 1, 0.975) * error / abs(span))
     value = float(-share / span)  # a peak displaced by u changes by -u times its slope
     return Quantity(value, value - reach, value + reach, f"1/{units}" if units else "")
 
