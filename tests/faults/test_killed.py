@@ -218,6 +218,26 @@ def test_a_request_to_end_is_heard_even_if_python_drops_it(
     assert "Traceback" not in ended.stderr
 
 
+LOADING = """
+import enum, signal, sys
+assert "gemmi" not in sys.modules
+call = enum.EnumType.__call__
+def calling(cls, *values, **more):
+    if str(more.get("module")).startswith("gemmi"):  # C++ has called us
+        enum.EnumType.__call__ = call
+        signal.raise_signal(signal.SIGTERM)
+    return call(cls, *values, **more)
+enum.EnumType.__call__ = calling
+"""
+
+
+def test_a_request_to_end_while_a_library_of_cxx_is_loaded(nursery: Nursery, run: Path) -> None:
+    ended = nursery.run("order-parameter", run, "--no-figures", before=LOADING)
+    assert ended.code == 130, ended
+    assert "Traceback" not in ended.stderr
+    check_whole(run)
+
+
 def test_two_runs_at_once_into_one_folder(
     nursery: Nursery, sample: Path, finished: Path, tmp_path: Path, run_cli: Callable[..., Any]
 ) -> None:

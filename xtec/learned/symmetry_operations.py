@@ -285,7 +285,7 @@ def _without_setting(group: gemmi.SpaceGroup) -> str:
 
 def _point_group(rotations: Integers) -> str:
     """Symbol of the point group of rotations."""
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
     counts = _kinds(rotations)
     for group in gemmi.spacegroup_table():

@@ -183,7 +183,7 @@ def make_lattice(
             return Lattice(cell, _laue_rotations(group.operations()), group.laue_str(), source)
     if cell is None:
         return Lattice(None, np.stack([np.eye(3), -np.eye(3)]).astype(np.int64), "-1", NO_LATTICE)
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
     rotations = _laue_rotations(gemmi.find_lattice_symmetry(gemmi.UnitCell(*cell), "P", _OBLIQUITY))
     return Lattice(cell, rotations, _HOLOHEDRIES[len(rotations)], "metric of the lattice")
@@ -205,7 +205,7 @@ def find_space_group(symbol: str, cell: Cell | None = None) -> gemmi.SpaceGroup:
     ConfigError
         If there is no such group.
     """
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
     alpha, beta, gamma = cell[3:] if cell else (0.0, 0.0, 0.0)
     symbol = symbol.replace("_", "")
@@ -249,7 +249,7 @@ def _cell_of_axes(axes: Sequence[Axis], angles: Float64Array | None) -> Cell | N
     between = np.full(len(axes), 90.0) if angles is None else np.ravel(angles)
     if not all(lengths) or between.size != len(axes):
         return None
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
     cell = gemmi.UnitCell(*lengths, *between[order].tolist()).reciprocal()
     return (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)

@@ -47,7 +47,7 @@ def broken_operations(spec: SeriesSpec, space_group: str, temperature: float) ->
     ConfigError
         If there is no such space group.
     """
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
     group = gemmi.find_spacegroup_by_name(space_group)
     if group is None:
