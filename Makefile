@@ -12,11 +12,17 @@ PIP := -m pip --disable-pip-version-check --quiet
 
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all campaign lint docs format wheel-check gpu-check clean help
+# So many processes share the tests, by files.
+PROCESSES ?= 2
+TESTS = pytest -n $(PROCESSES) --dist loadfile
+FOR_TESTS = OMP_NUM_THREADS=1 XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python
+
+.PHONY: demo test test-all coverage campaign lint docs format wheel-check gpu-check clean help
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
-	@echo "  make test-all    tests that take minutes too; make campaign: faults of all kinds, many times over, for hours"
+	@echo "  make test-all    tests that take minutes too; make coverage: which lines the others run"
+	@echo "  make campaign    faults of all kinds, many times over"
 	@echo "  make lint    style, types and layers; make wheel-check: the demo from a source distribution, elsewhere"
 	@echo "  make docs    the documentation as a site, in build/site"
 	@echo "  make gpu-check   the Dockerfile's CUDA target without Docker: what a machine without a GPU is told"
@@ -25,15 +31,21 @@ demo: $(VENV)/.installed
 	$(BIN)/xtec demo
 
 test: $(VENV)/.test $(REFERENCE)/.installed
-	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not slow and not campaign"
+	$(FOR_TESTS) $(BIN)/$(TESTS) -m "not slow and not campaign"
 
 test-all: $(VENV)/.test $(REFERENCE)/.installed
-	XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python $(BIN)/pytest -m "not campaign"
+	$(FOR_TESTS) $(BIN)/$(TESTS) -m "not campaign"
 
 # Faults of all kinds, many times over: hours. FAULTS names some tests, as for pytest.
 FAULTS ?= tests
 campaign: $(VENV)/.test
 	$(BIN)/pytest -m campaign --durations=0 $(FAULTS)
+
+# Lines that tests run, those of slow tests left out.
+coverage: $(VENV)/.test $(REFERENCE)/.installed
+	$(BIN)/python $(PIP) install coverage
+	$(FOR_TESTS) $(BIN)/coverage run -m $(TESTS) -m "not slow and not campaign"
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report --skip-covered
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -145,11 +145,11 @@ def _show_broken(console: Any, found: BrokenSymmetry) -> None:
         ("correlation", True),
         ("I/sigma", True),
     )
-    for g in found.broken.any(axis=0).nonzero()[0]:
-        if found.names[g].endswith(", reversed"):
+    for g, name in enumerate(found.names):
+        if not found.broken[:, g].any() or name.endswith(", reversed"):
             continue
         table.add_row(
-            found.names[g],
+            name,
             f"{found.onset(g):g}{units}",
             f"{found.weights[coldest, g]:.2f}",
             f"{found.low[coldest, g]:.2f} - {found.high[coldest, g]:.2f}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import rich_click as click
+from click.exceptions import Exit
 
 from xtec_cli.settings import Settings, global_options
 
@@ -42,4 +43,4 @@ def check(settings: Settings, recipe: Path, output: str | None, force: bool, res
         show_json({"recipe": str(recipe), "parallel": read.parallel, **found})
     else:
         show_check(read, checked, problems)
-    click.get_current_context().exit(min((exit_code(one.error) for one in problems), default=0))
+    raise Exit(min((exit_code(one.error) for one in problems), default=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import rich_click as click
+from click.exceptions import Exit
 
 from xtec_cli.settings import Settings, global_options
 
@@ -41,4 +42,4 @@ def doctor(settings: Settings, folder: Path) -> None:
     else:
         show_diagnoses(found)
     if any(one.state == "problem" for one in found):
-        raise click.exceptions.Exit(5)
+        raise Exit(5)

@@ -14,7 +14,7 @@ from xtec_cli.settings import Settings, global_options
 @input_options
 @global_options
 @click.pass_obj
-def inspect(settings: Settings, **values: Any) -> None:
+def inspect(settings: Settings, /, **values: Any) -> None:
     """Show axes, temperatures, storage, gaps, and the plan for clustering; no voxel is read.
 
     \b

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
+from click.core import ParameterSource
 
 from xtec_cli.commands.report import write_after
 from xtec_cli.options import cluster_options, input_options, own_options
@@ -37,7 +38,7 @@ _OWN = ("inputs", "output", "against", "units", "values", "joint", "symmetry", "
 @cluster_options
 @global_options
 @click.pass_context
-def phase_diagram(context: click.Context, *, report: bool, **values: Any) -> None:
+def phase_diagram(context: click.RichContext, /, *, report: bool, **values: Any) -> None:
     """Tc of many samples against composition, field, pressure or strain; boundary and critical point.
 
     RUN is a run folder, or a series, which is clustered first; all with the same options. A recipe
@@ -49,11 +50,7 @@ def phase_diagram(context: click.Context, *, report: bool, **values: Any) -> Non
     xtec phase-diagram runs/a runs/b -o diagram --against pressure --value runs/a=0 --value runs/b=1.2
     """
     settings = context.ensure_object(Settings)
-    given = {
-        name
-        for name in values
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    }
+    given = {name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     config = _config(values, given)
     run_and_show(settings, config)
     if report:
@@ -67,7 +64,8 @@ def _config(values: dict[str, Any], given: set[str]) -> Any:
 
     recipe = Path(values["inputs"][0])
     if len(values["inputs"]) == 1 and recipe.suffix == ".toml":
-        changes = {name: values[name] for name in ("output", "force", "figures") if name in given}
+        allowed = {"output", "force", "figures"} & given
+        changes: dict[str, Any] = {name: values[name] for name in sorted(allowed)}
         if unused := sorted(given - {"inputs", *changes}):
             names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
             raise click.UsageError(f"{names}: say that in the recipe")

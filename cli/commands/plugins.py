@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import rich_click as click
+from click.exceptions import Exit
 
 from xtec_cli.groups import Commands
 from xtec_cli.settings import Settings, global_options
@@ -77,4 +78,4 @@ def check(settings: Settings, name: str, slot: str | None) -> None:
     else:
         show_checks(name, checks)
     if not all(one.passed for one in checks):
-        raise click.exceptions.Exit(5)
+        raise Exit(5)

@@ -20,7 +20,7 @@ from xtec_cli.settings import Settings, global_options
 )
 @global_options
 @click.pass_obj
-def report(settings: Settings, **values: Any) -> None:
+def report(settings: Settings, /, **values: Any) -> None:
     """Write RUN as one HTML page that needs no network: findings, what to doubt, curves, map, provenance.
 
     \b

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click.exceptions import Exit
 
 from xtec_cli.settings import Settings, global_options
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 )
 @global_options
 @click.pass_obj
-def run(settings: Settings, recipe: Path, **values: Any) -> None:
+def run(settings: Settings, /, recipe: Path, **values: Any) -> None:
     """Run a recipe, or repeat a run from the run.toml in its folder.
 
     A recipe says which command it is one of (command = "cluster", as without that line), what follows on the
@@ -118,4 +119,4 @@ def _do_all(settings: Settings, recipe: Recipe, *, collect: bool, force: bool, r
     else:
         show_samples(recipe, outcomes)
     codes = (one.code or NO_RESULT for one in outcomes if not one.is_done)
-    click.get_current_context().exit(next(codes, 0))
+    raise Exit(next(codes, 0))

@@ -56,7 +56,7 @@ from xtec_cli.settings import Settings, global_options
 )
 @global_options
 @click.pass_obj
-def simulate(settings: Settings, **values: Any) -> None:
+def simulate(settings: Settings, /, **values: Any) -> None:
     """Write a synthetic series whose transitions, wave vectors and labels are known.
 
     The truth stands in the same file under /entry/truth, or in the folder truth/ beside the scans.

@@ -33,7 +33,7 @@ from xtec_cli.settings import Settings, global_options
 )
 @global_options
 @click.pass_obj
-def stack(settings: Settings, **values: Any) -> None:
+def stack(settings: Settings, /, **values: Any) -> None:
     """Make one series of per-temperature files: one virtual file over them, or a copy of all.
 
     INPUT is an NXRefine sample folder, or a list of per-temperature files. A virtual file is small and

@@ -71,7 +71,7 @@ from xtec_cli.settings import Settings, global_options
 @work_options
 @global_options
 @click.pass_obj
-def watch(settings: Settings, **values: Any) -> None:
+def watch(settings: Settings, /, **values: Any) -> None:
     """Keep results up with an experiment whose temperatures arrive in a folder.
 
     INPUT is one folder. Each temperature that is complete is read once, and the run folder is renewed;

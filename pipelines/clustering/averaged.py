@@ -170,8 +170,7 @@ class AveragedPeaks:
         if novel is not None:
             score[self._loud] = novel(self.rows)
         numbers = self.peaks.numbers
-        of_label, of_probability = ([each[one] for one in numbers] for each in (label, probability))
-        work = _Label(of_label, of_probability, k, contrast)
+        work = _Label([label[one] for one in numbers], [probability[one] for one in numbers], k, contrast)
         if novel is not None:
             work = replace(work, novelty=[score[one] for one in numbers])
         labelled = Labelled.joined(self.peaks.shards.map(work), int(self.peaks.sums.size.sum()))
@@ -259,6 +258,13 @@ class _Label:
         brightness = xp.astype(mean_over_scan(shard.intensity), xp.float32)
         intensity = ClusterMoments.of(shard.intensity, label, self.n_clusters)
         change = contrasted(shard.intensity, self.contrast)
-        known = (shard.index, label, probability, brightness, change)
-        columns = (xp.take(one, clustered) for one in known)
-        return Labelled(*columns, intensity, intensity, novelty)
+        return Labelled(
+            index=xp.take(shard.index, clustered),
+            label=xp.take(label, clustered),
+            probability=xp.take(probability, clustered),
+            brightness=xp.take(brightness, clustered),
+            change=xp.take(change, clustered),
+            intensity=intensity,
+            rescaled=intensity,
+            novelty=novelty,
+        )

@@ -94,7 +94,7 @@ class Journal:
             If its inputs have changed since.
         """
         folder = Path(config.output) / PROGRESS
-        asked = {
+        asked: dict[str, Any] = {
             "version": program_version(),
             "options": config.model_dump(mode="json", exclude=_FREE | {"save_after"}),
             "inputs": describe_inputs(series),

@@ -50,7 +50,7 @@ class Labels(NamedTuple):
     """Voxels of a shard, their intensities (n, T), and the cluster 0..K-1 of each."""
 
     number: int
-    index: NDArray[np.int64]
+    index: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.index
     intensity: FloatArray
     component: NDArray[np.int16]
 

@@ -40,7 +40,8 @@ def count_scale(config: ClusterConfig, kept: KeptTrajectories, scan: Axis) -> Co
         raise InputError(
             f"{len(scan)} temperatures are too few to tell counting noise", hint="--counts-per-unit X"
         )
-    scale = CountScale.estimate(*_seen(kept), freedom=_freedom(scan))
+    mean, variance = _seen(kept)
+    scale = CountScale.estimate(mean, variance, _freedom(scan))
     logger.info(
         "count scale %.3g to %.3g at mean intensities %.3g to %.3g",
         *(scale.scale[0], scale.scale[-1], scale.intensity[0], scale.intensity[-1]),
@@ -58,7 +59,8 @@ def variance_over_mean(kept: KeptTrajectories, scan: Axis) -> float:
         return kept.threshold.significance.scale
     if n_waves(len(scan)) == 0:
         return 1.0
-    return quiet_scale(*_seen(kept), freedom=_freedom(scan))
+    mean, variance = _seen(kept)
+    return quiet_scale(mean, variance, _freedom(scan))
 
 
 def _seen(kept: KeptTrajectories) -> Float64Array:

@@ -38,7 +38,7 @@ from xtec_pipelines.streaming.plan import ShardPlan
 class Owned(NamedTuple):
     """Voxels of a shard, their intensities, and the peak 0..P-1 of each."""
 
-    index: NDArray[np.int64]
+    index: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.index
     intensity: FloatArray
     peak: NDArray[np.int32]
 
@@ -132,7 +132,7 @@ class _Measure:
         """Which of the chosen peaks the shard has, their sums there, and the maxima of all."""
         index, intensity, peak = self.owned(shard)
         place = self.place[peak]
-        own = np.unique(place[place >= 0])
+        own: NDArray[np.intp] = np.unique(place[place >= 0]).astype(np.intp)
         local = np.where(place >= 0, np.searchsorted(own, place), -1).astype(np.int32)
         sums = ShapeSums.of(index, intensity, local, self.about[own], self.coordinates)
         change, variance = weighed(intensity, self.contrast)
@@ -169,11 +169,9 @@ def quantity_of(table: PeakTable, axes: Sequence[Axis], name: str) -> Float64Arr
     letters = [axis.name.removeprefix("Q").lower() for axis in axes]
     possible = {f"{one}-{along}" for one in QUANTITIES[3:] for along in letters} | {"width"}
     if name not in possible:
-        possible = ", ".join(
-            ["intensity", "maximum", "spread", "width", *(f"width-{one}" for one in letters)]
-        )
+        some = ", ".join(["intensity", "maximum", "spread", "width", *(f"width-{one}" for one in letters)])
         raise ConfigError(
-            f"no quantity of peaks named {name!r}", hint=f"{possible}; likewise asymmetry-, displacement-"
+            f"no quantity of peaks named {name!r}", hint=f"{some}; likewise asymmetry-, displacement-"
         )
     each = getattr(table.shapes, kind).astype(np.float64)
     full = np.full(table.intensity.shape, np.nan)
@@ -211,11 +209,11 @@ def connect_clusters(
     coordinates = tuple(axis.values for axis in axes)
     work = _ConnectLabels(tuple(plans), shape, coordinates, n_clusters)
     labelled, connected = voxels.label(find, n_clusters, contrast, novel, work)
-    sums, label = [], []
+    sums, label = list[PeakSums](), list[NDArray[np.int16]]()
     united_number: dict[int, list[NDArray[np.int32]]] = {one.number: [] for one in connected}
     for k in range(n_clusters):
         united, numbers = unite([one.peaks[k] for one in connected], shape)
-        start = np.int32(sum(map(len, sums)))
+        start = np.int32(sum(len(one) for one in sums))
         for one, number in zip(connected, numbers, strict=True):
             united_number[one.number].append(number + start)
         sums.append(united)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xtec.core.axes import Axis
 from xtec.core.results import ClusterSummary
-from xtec.core.types import ClusterCurves, Float64Array
+from xtec.core.types import ClusterCurves, FloatArray
 from xtec.order_parameter import Trend, describe
 from xtec.reciprocal import ZonePosition, zone_position
 
@@ -34,7 +34,7 @@ class Members:
     """
 
     index: NDArray[np.int64]
-    brightness: Float64Array
+    brightness: FloatArray
     label: NDArray[np.int16]
     peaks: NDArray[np.int64]
 

@@ -67,16 +67,17 @@ def load_parent(config: ClusterConfig, series: Series) -> Parent:
     folder = Path(config.from_run or "")
     tree = xtec.open_run(folder)
     _require_same_grid(tree, series, folder)
-    label = tree["voxels/label"].values
+    label = tree["voxels/label"].to_numpy()
     n_clusters = len(tree["mixture/weights"])
     kept = _numbers(config, n_clusters, folder)
-    index = tree["voxels/index"].values[np.isin(label, kept)]
+    index = tree["voxels/index"].to_numpy()[np.isin(label, kept)]
     if index.size == 0:
         raise NothingToClusterError(f"clusters {_listed(kept)} of this run are empty", file=folder)
     found = tree["threshold"].attrs
-    counts = VoxelCounts(
-        *(int(found[name]) for name in ("n_total", "n_empty", "n_nan", "n_nonpositive")), index.size
+    total, empty, nan, nonpositive = (
+        int(found[name]) for name in ("n_total", "n_empty", "n_nan", "n_nonpositive")
     )
+    counts = VoxelCounts(total, empty, nan, nonpositive, index.size)
     reasons = reasons_to_drop(read_curves(folder))
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     own = {

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from xtec.core.axes import Axis
 from xtec.core.errors import ConfigError
 from xtec.core.types import SmoothKernel
-from xtec.mixture.smoothing import LocalKernel, Neighbourhood, PeriodicKernel, neighbourhood
+from xtec.mixture.smooth_kernels import LocalKernel, PeriodicKernel
+from xtec.mixture.smoothing import Neighbourhood, neighbourhood
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.streaming.plan import ShardPlan
 

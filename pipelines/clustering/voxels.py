@@ -188,8 +188,8 @@ def loud_enough(intensity: FloatArray, how: Rescale, min_std: float) -> tuple[Re
     if min_std > 0:
         enough = xp.nonzero(varying(rescaled.rows, min_std))[0]
         loud = xp.take(loud, enough)
-        beside = (xp.take(one, enough) for one in (rescaled.scale, rescaled.offset))
-        rescaled = Rescaled(_chosen(rescaled.rows, enough), *beside, how)
+        scale, offset = xp.take(rescaled.scale, enough), xp.take(rescaled.offset, enough)
+        rescaled = Rescaled(_chosen(rescaled.rows, enough), scale, offset, how)
     return rescaled, loud
 
 

@@ -56,7 +56,7 @@ def common_scan(runs: Sequence[ClusteredRun]) -> Axis:
         raise ConfigError(
             f"the samples share only {low:g} to {high:g} {scans[0].units}", hint="leave --joint out"
         )
-    return Axis(scans[0].name, low + step * np.arange(number), scans[0].units)
+    return Axis(scans[0].name, low + step * np.arange(number, dtype=np.float64), scans[0].units)
 
 
 def cluster_jointly(

@@ -70,7 +70,7 @@ def judge(recipe: Recipe, step: Step) -> tuple[list[Problem], BaseModel | None]:
 
     Nothing is opened but an earlier run that is named.
     """
-    values, found = dict(step.values), []
+    values, found = dict(step.values), list[tuple[tuple[str | int, ...], XtecError]]()
     for name, reason in REFUSED.items():
         if values.pop(name, None) is not None:
             found.append(((name,), ConfigError(f"{name}: {reason}")))

@@ -22,6 +22,7 @@ from xtec.core.errors import OutputError, XtecError
 from xtec.core.parallel import n_cores
 from xtec.core.progress import Progress
 from xtec.io.run_folder import PROGRESS
+from xtec_pipelines.config import InputConfig
 from xtec_pipelines.recipes.recipe import LOGS, Job, Recipe, Step
 from xtec_pipelines.recipes.record import finished, seconds_of
 from xtec_pipelines.recipes.samples_table import Outcome, State, done_outcome, write_table
@@ -43,9 +44,11 @@ def shares(recipe: Recipe, step: Step) -> dict[str, Any]:
         return own
     if "memory_limit" in fields:
         try:
-            own["memory_limit"] = str(step.configure().memory_bytes // recipe.parallel)
+            config = step.configure()
         except XtecError:
             return own  # it will be said when the sample is run
+        if isinstance(config, InputConfig):
+            own["memory_limit"] = str(config.memory_bytes // recipe.parallel)
     if "workers" in fields and step.values.get("scheduler", "threads") in ("threads", "processes"):
         own["workers"] = max(1, n_cores() // recipe.parallel)
     return own

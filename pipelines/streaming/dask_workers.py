@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 from uuid import uuid4
@@ -83,7 +84,8 @@ class DaskWorkers:
         return DaskShards(self, futures)
 
     def _submit(self, function: Callable[[Any], Any], arguments: Sequence[Any], name: str) -> list[Future]:
-        return self.client.map(function, arguments, key=f"xtec-{name}", pure=False)
+        futures: list[Future] = self.client.map(function, arguments, key=f"xtec-{name}", pure=False)
+        return futures
 
     def _submit_to(self, worker: str, function: Callable[[Any], Any], shards: list[Future]) -> Future:
         """One task for several shards, on the worker that has them, or on any if it has gone."""
@@ -178,7 +180,10 @@ class _Each:
     device: Device
 
     def __call__(self, shards: list[Any]) -> list[Any]:
-        return [work_on(self.device, lambda shard=shard: home(self.function(shard))) for shard in shards]
+        return [work_on(self.device, partial(self._of, shard)) for shard in shards]
+
+    def _of(self, shard: Any) -> Any:
+        return home(self.function(shard))
 
 
 def _name(function: Callable[[Any], Any]) -> str:

@@ -168,18 +168,21 @@ class Hold:
         for part in parts:
             counts = counts.merge(part.counts)
         before = np.cumsum([0, *(part.counts.n_judged for part in parts)])
-        judged = [part.judged for part in parts]
         xp = namespace(parts[0].index)
+        bins, filled = tally.filled()
         return Held(
-            plan.number,
-            np.array(astuple(counts)),
-            self.floor,
-            self.smooth_floor,
-            *(xp.concat([getattr(one, name) for one in judged]) for name in ("log_mean", "smooth", "cell")),
-            *tally.filled(),
-            xp.concat([part.place + int(n) for part, n in zip(parts, before[:-1], strict=True)]),
-            xp.concat([part.index for part in parts]),
-            xp.concat([part.rows for part in parts], axis=1).T,
+            number=plan.number,
+            counts=np.array(astuple(counts)),
+            floor=self.floor,
+            smooth_floor=self.smooth_floor,
+            log_mean=xp.concat([part.judged.log_mean for part in parts]),
+            smooth=xp.concat([part.judged.smooth for part in parts]),
+            cell=xp.concat([part.judged.cell for part in parts]),
+            bins=bins,
+            tally=filled,
+            place=xp.concat([part.place + int(n) for part, n in zip(parts, before[:-1], strict=True)]),
+            index=xp.concat([part.index for part in parts]),
+            intensity=xp.concat([part.rows for part in parts], axis=1).T,
         )
 
     def _of_block(

@@ -111,8 +111,10 @@ def ingest(
     progress = progress or Progress()
     voxel_bytes = series.n_temperatures * series.dtype.itemsize
     with progress.stage("survey"):
-        usable = expected is not None and (expected.significance is not None) == options.judges_variation
-        floors = _below(expected) if usable else _survey(series, options, workers, plans)
+        if expected is not None and (expected.significance is not None) == options.judges_variation:
+            floors = _below(expected)
+        else:
+            floors = _survey(series, options, workers, plans)
     with progress.stage("read", total=series.nbytes, unit="B") as advance:
         held = workers.make(
             remember(Hold(series, options, *floors, workers.device)),

@@ -38,8 +38,8 @@ class _Drawn:
     share: float
     seed: int
 
-    def __call__(self, rows: Any) -> FloatArray:
-        rows = np.ascontiguousarray(home(rows))
+    def __call__(self, shown: Any) -> FloatArray:
+        rows: FloatArray = np.ascontiguousarray(home(shown))
         if self.share >= 1:
             return rows
         digits = rows.view(np.uint32 if rows.dtype == np.float32 else np.uint64).astype(np.uint64)
@@ -48,4 +48,5 @@ class _Drawn:
             for column in digits.T:
                 mixed = (mixed ^ column ^ (mixed >> np.uint64(29))) * _GOLDEN
             mixed ^= mixed >> np.uint64(32)
-        return rows[mixed <= np.uint64(self.share * 2.0**64)]
+        drawn: FloatArray = rows[mixed <= np.uint64(self.share * 2.0**64)]
+        return drawn

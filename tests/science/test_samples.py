@@ -58,7 +58,7 @@ def test_superlattice_voxels_are_found_whatever_the_seed(cluster, record_propert
     run, truth = cluster(SERIES, mode=mode, clusters=4, seed=seed), truth_of(SERIES)
     superlattice = truth.mask("superlattice").reshape(-1)
     score = f1(ordering(run), superlattice[run.map.index])
-    record_property("F1 among the kept voxels", score)
+    record_property("F1 among the kept voxels", float(score))
     assert score >= 0.95
     assert run.mixture.converged
     for one in run.clusters:
@@ -77,7 +77,7 @@ def test_significance_finds_what_the_mean_hides(cluster, record_property, mode, 
         run = cluster(SERIES, mode=mode, clusters=k, threshold=threshold, force=True)
         found = np.zeros(truth.size, bool)
         found[run.map.index[ordering(run)]] = True
-        scores[threshold] = f1(found, truth)
+        scores[threshold] = float(f1(found, truth))
     record_property("F1 over all true voxels", scores)
     assert scores["kl"] < 0.68
     assert scores["kl+significance"] >= 0.85
@@ -107,7 +107,7 @@ def test_the_threshold_loses_half_of_the_superlattice_and_says_how_much_it_kept(
     run, truth = cluster(SERIES, mode="s", clusters=4), truth_of(SERIES)
     superlattice = truth.mask("superlattice").reshape(-1)
     lost = 1 - np.count_nonzero(superlattice[run.map.index]) / np.count_nonzero(superlattice)
-    record_property("superlattice voxels lost to the threshold", lost)
+    record_property("superlattice voxels lost to the threshold", float(lost))
     assert 0.4 < lost < 0.57
     counts = run.counts
     assert counts.n_kept == run.map.index.size
@@ -121,7 +121,7 @@ def test_smoothed_labels_find_the_superlattice(cluster, record_property, kernel)
     run, truth = cluster(SERIES, mode="smooth", clusters=3, smooth_kernel=kernel), truth_of(SERIES)
     superlattice = truth.mask("superlattice").reshape(-1)
     score = f1(ordering(run), superlattice[run.map.index])
-    record_property("F1 among the kept voxels", score)
+    record_property("F1 among the kept voxels", float(score))
     assert score >= 0.95
     assert run.mixture.converged
 
@@ -235,5 +235,5 @@ def test_false_discoveries_where_nothing_orders(cluster, without_order, record_p
         run = cluster(path, threshold="significance", fdr=fdr, mode="d", force=True)
         found += run.map.index.size
         false += np.count_nonzero(quiet[run.map.index])
-    record_property("share of false discoveries", false / found)
+    record_property("share of false discoveries", float(false / found))
     assert fdr / 1.5 <= false / found <= 1.5 * fdr
