@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from xtec.core.chunking import Block, block_shape
 from xtec.core.errors import ConfigError
 from xtec.core.memory import format_bytes
 from xtec.io import Series
+
+logger = logging.getLogger(__name__)
 
 PROGRAM_BYTES = 200_000_000
 """The interpreter and the libraries."""
@@ -140,7 +143,7 @@ def plan_run(
     figures: bool = True,
     device_bytes: int | None = None,
 ) -> RunPlan:
-    """Cut a series into blocks and shards that fit a memory limit.
+    """Cut a series into blocks and shards that fit a memory limit; say so if the results do not fit it.
 
     Parameters
     ----------
@@ -186,7 +189,7 @@ def plan_run(
             f"read at a time, which takes {format_bytes(least)}",
             hint="--memory-limit, --workers 1, or smaller chunks in the file",
         )
-    return RunPlan(
+    plan = RunPlan(
         shards=shards,
         n_workers=n_workers,
         limit=limit,
@@ -196,6 +199,13 @@ def plan_run(
         result_bytes=int(kept * n_voxels) * _RESULT_BYTES + (FIGURE_BYTES if figures else 0),
         seconds=series.nbytes / 400e6,
     )
+    if plan.peak_bytes > limit:
+        logger.warning(
+            "the results alone lead past the memory limit of %s: about %s are needed; "
+            "a threshold, or a smaller --region, takes less",
+            *(format_bytes(limit), format_bytes(plan.peak_bytes)),
+        )
+    return plan
 
 
 def _voxels(block: Block) -> int:

@@ -53,6 +53,17 @@ def test_what_the_limit_leaves_no_room_for_is_spilled(write_series: WriteSeries)
     assert narrow.peak_bytes <= narrow.limit
 
 
+def test_results_that_do_not_fit_the_limit_are_told_of(
+    write_series: WriteSeries, caplog: pytest.LogCaptureFixture
+) -> None:
+    series = open_series(write_series(np.ones((4, 40, 50, 60), np.float32)))
+    roomy = plan_run(series, 2**30, 1, threshold=False)
+    assert not caplog.records
+    narrow = plan_run(series, int(0.99 * (roomy.fixed_bytes + roomy.result_bytes)), 1, threshold=False)
+    assert narrow.peak_bytes > narrow.limit
+    assert "results alone lead past the memory limit" in caplog.text
+
+
 RUN = """
 import sys
 from xtec_cli.main import main
