@@ -24,6 +24,7 @@ settings.load_profile("compiled")
 
 LOGGERS = ("xtec", "xtec_pipelines")
 
+os.environ.pop("COLUMNS", None)  # what is shown is wide where no terminal is, whoever starts the tests
 _ENVIRONMENT = dict(os.environ)
 
 _WRAPPER = """
