@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
 
 def show_json(values: dict[str, Any]) -> None:
     """One JSON object on stdout."""
-    click.echo(json.dumps(values))
+    from xtec.core.json_text import json_text
+
+    click.echo(json_text(values, compact=True))
 
 
 def show_run(run: ClusterRun, folder: Path, seconds: dict[str, float]) -> None:

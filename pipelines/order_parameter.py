@@ -249,16 +249,16 @@ def _vector_summary(vector: WaveVector) -> dict[str, Any]:
         "cluster": vector.clusters[0],
         "clusters": list(vector.clusters),
         "order_parameter": vector.order_parameter,
-        "q": _numbers(vector.q),
+        "q": vector.q.tolist(),
         "fraction": list(vector.fraction),
-        "uncertainty": _numbers(vector.uncertainty),
+        "uncertainty": vector.uncertainty.tolist(),
         "units": "r.l.u.",
         "peaks": vector.peaks,
         "multiplicity": vector.multiplicity,
         "arms": [
             {
-                "q": _numbers(arm.q),
-                "uncertainty": _numbers(arm.uncertainty),
+                "q": arm.q.tolist(),
+                "uncertainty": arm.uncertainty.tolist(),
                 "peaks": arm.peaks,
                 "zones": arm.zones,
             }
@@ -267,10 +267,6 @@ def _vector_summary(vector: WaveVector) -> dict[str, Any]:
         "zones": vector.zones,
         "zones_measured": vector.zones_measured,
     }
-
-
-def _numbers(values: Float64Array) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def draw_findings(folder: Path, findings: OrderFindings, run: ClusteredRun) -> None:

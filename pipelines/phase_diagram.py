@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from xtec.core.order import OrderFindings
 from xtec.core.progress import Progress
 from xtec.core.quantities import Quantity
 from xtec.core.results import ClusteredRun
-from xtec.io.atomic import write_text
+from xtec.io.atomic import write_json, write_text
 from xtec.io.clustered import read_clustered
 from xtec.io.phase_diagram import write_phase_diagram
 from xtec.io.run_folder import check_output
@@ -314,4 +313,4 @@ def _write(folder: Path, findings: DiagramFindings, config: PhaseDiagramConfig) 
             save_figure(plot_phase_diagram(findings.diagram), folder / f"phase_diagram.{ending}")
         if findings.joint is not None:
             save_figure(plot_trajectories(findings.joint.curves), folder / "joint_clusters.png")
-    write_text(folder / "summary.json", json.dumps(diagram_summary(findings), indent=2) + "\n")
+    write_json(folder / "summary.json", diagram_summary(findings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, Selection
 from xtec.core.types import Mode, Significance
 from xtec.io import write_results
-from xtec.io.atomic import make_folder, replacing, write_text
+from xtec.io.atomic import make_folder, replacing, write_json, write_text
 from xtec.io.run_folder import create_folder, read_summary
 from xtec.io.sole_use import sole_use
 from xtec_pipelines.config import ClusterConfig, dump_recipe
@@ -41,7 +40,7 @@ def write_run(
     if config.figures:
         with progress.stage("draw"):
             draw_figures(folder / "figures", run)
-    write_text(folder / "summary.json", json.dumps(summary(run), indent=2) + "\n")
+    write_json(folder / "summary.json", summary(run))
 
 
 def write_learned(folder: Path, run: ClusterRun) -> None:
@@ -169,7 +168,7 @@ def change_summary(folder: Path, changes: Mapping[str, Any]) -> None:
     OutputError
         If it cannot be written.
     """
-    write_text(folder / "summary.json", json.dumps({**read_summary(folder), **changes}, indent=2) + "\n")
+    write_json(folder / "summary.json", {**read_summary(folder), **changes})
 
 
 def _significance(found: Significance | None) -> Mapping[str, Any] | None:

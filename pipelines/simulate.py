@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +98,7 @@ class SimulatedFile:
             "composition": self.composition,
             "truth": {
                 "transitions": [
-                    {"name": name, "tc": tc, "beta": None if isnan(beta) else beta}
-                    for name, tc, beta in self.transitions
+                    {"name": name, "tc": tc, "beta": beta} for name, tc, beta in self.transitions
                 ],
                 "q": [list(q) for q in self.star],
             },

@@ -226,7 +226,7 @@ def unit_cell_summary(findings: UnitCellFindings) -> dict[str, Any]:
             "forbidden": findings.forbidden.hkl.tolist(),
             "forbidden_that_set_in": findings.forbidden.hkl[_setting_in(findings)].tolist(),
             "halos": [
-                {"class": halo.name, "distance": halo.distance.tolist(), "share": _finite(halo.share)}
+                {"class": halo.name, "distance": halo.distance.tolist(), "share": halo.share.tolist()}
                 for halo in findings.halos
             ],
             "classes": {
@@ -248,10 +248,6 @@ def _setting_in(findings: UnitCellFindings) -> NDArray[np.bool_]:
     """Which forbidden reflections are of a group that orders."""
     ordering = [group.number for group in findings.groups if group.tc is not None]
     return np.isin(findings.forbidden.label, ordering)
-
-
-def _finite(values: NDArray[np.float64]) -> list[list[float | None]]:
-    return [[float(x) if np.isfinite(x) else None for x in row] for row in values]
 
 
 def _rule_summary(rule: SelectionRule, group: ReflectionGroup) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ settings.load_profile("compiled")
 LOGGERS = ("xtec", "xtec_pipelines")
 
 os.environ.pop("COLUMNS", None)  # what is shown is wide where no terminal is, whoever starts the tests
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _ENVIRONMENT = dict(os.environ)
 
 _WRAPPER = """

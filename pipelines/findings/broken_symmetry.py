@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +112,9 @@ def broken_symmetry_summary(found: BrokenSymmetry) -> dict[str, Any]:
                 "name": found.names[g],
                 "highest": found.onset(int(g)),
                 "units": units,
-                "weight": _finite(found.weights[coldest, g]),
-                "low": _finite(found.low[coldest, g]),
-                "high": _finite(found.high[coldest, g]),
+                "weight": found.weights[coldest, g],
+                "low": found.low[coldest, g],
+                "high": found.high[coldest, g],
             }
             for g in np.flatnonzero(found.broken.any(axis=0))
         ],
@@ -145,8 +144,3 @@ def _region(run: ClusteredRun) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         low[place] = np.ceil(axis.values.min() - 1e-9)
         high[place] = np.floor(axis.values.max() + 1e-9)
     return low, high
-
-
-def _finite(value: Sequence[float] | float | np.floating[Any]) -> float | None:
-    number = float(np.asarray(value))
-    return number if np.isfinite(number) else None

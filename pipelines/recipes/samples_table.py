@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,7 +13,7 @@ from typing import Any
 from xtec.core.errors import InputError
 from xtec.core.quantities import Quantity
 from xtec.core.wording import plain
-from xtec.io.atomic import make_folder, write_text
+from xtec.io.atomic import make_folder, write_json, write_text
 from xtec.io.run_folder import read_summary
 from xtec_pipelines.recipes.recipe import TABLES, Job
 
@@ -139,7 +138,7 @@ def write_table(folder: Path, outcomes: Sequence[Outcome]) -> None:
     make_folder(folder)
     values = {"samples": [one.as_json() for one in outcomes]}
     as_json, as_csv = (folder / name for name in TABLES)
-    write_text(as_json, json.dumps(values, indent=2) + "\n")
+    write_json(as_json, values)
     text = io.StringIO()
     rows = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     rows.writeheader()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -17,7 +16,7 @@ from xtec.core.palette import cluster_color
 from xtec.core.results import ClusterRun
 from xtec.io import write_results
 from xtec.io.arrival_events import Status
-from xtec.io.atomic import write_text
+from xtec.io.atomic import write_json, write_text
 from xtec.io.readiness import Found
 from xtec.io.run_folder import create_folder, read_summary
 from xtec.operando.follow import ClusterMembers
@@ -195,7 +194,7 @@ class LiveFolder:
             **self._own,
         }
         self._summary["suggestions"] = self.suggestions
-        write_text(self.path / "summary.json", json.dumps(self._summary, indent=2) + "\n")
+        write_json(self.path / "summary.json", self._summary)
         write_text(self.path / "report.html", self._page())
 
     def _page(self) -> str:

@@ -53,7 +53,8 @@ def test_the_program_takes_it(line: str) -> None:
     while isinstance(asked, click.Group) and arguments:
         path.append(arguments.pop(0))
         asked = asked.commands[path[-1]]
-    context = asked.make_context(path[-1], arguments, obj=Settings())
+    # A command keeps the first help option it is asked for, so it must be asked as in the program.
+    context = asked.make_context(path[-1], arguments, obj=Settings(), **xtec.context_settings)
     command = COMMANDS.get(" ".join(path))
     if command is None or command.kind.__name__ == "PhaseDiagramConfig":
         return

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from xtec.core.errors import OutputError, XtecError
+from xtec.core.json_text import json_text
 from xtec.io.processes import started
 
 
@@ -51,6 +53,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write a JSON file whole; see `json_text`."""
+    write_text(path, json_text(values) + "\n")
 
 
 def clear_temporaries(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from xtec.core.axes import Axis
+from xtec.core.json_text import json_text
 from xtec.core.palette import cluster_color
 from xtec.report.templates import source, template
 from xtec.report.volumes import IntensityVolume, LabelVolume, packed
@@ -185,4 +185,4 @@ def _axis(axis: Axis) -> dict[str, Any]:
 
 def _as_json(values: Any) -> str:
     """JSON that may stand in a script element: nothing in it can end the element."""
-    return json.dumps(values, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
+    return json_text(values, compact=True).replace("<", "\\u003c").replace(">", "\\u003e")
