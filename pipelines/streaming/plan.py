@@ -199,13 +199,18 @@ def plan_run(
         result_bytes=int(kept * n_voxels) * _RESULT_BYTES + (FIGURE_BYTES if figures else 0),
         seconds=series.nbytes / 400e6,
     )
-    if plan.peak_bytes > limit:
+    _note_excess(plan)
+    return plan
+
+
+def _note_excess(plan: RunPlan) -> None:
+    """Say so if a run takes more than its limit even with all that can be in the scratch folder."""
+    if plan.peak_bytes > plan.limit:
         logger.warning(
             "the results alone lead past the memory limit of %s: about %s are needed; "
             "a threshold, or a smaller --region, takes less",
-            *(format_bytes(limit), format_bytes(plan.peak_bytes)),
+            *(format_bytes(plan.limit), format_bytes(plan.peak_bytes)),
         )
-    return plan
 
 
 def _voxels(block: Block) -> int:
