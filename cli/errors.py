@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import traceback
 from typing import TypeGuard
@@ -16,6 +15,7 @@ from xtec.core.errors import (
     OutputError,
     XtecError,
 )
+from xtec.core.memory import is_short_of_memory
 
 BUG, USAGE, UNUSABLE_INPUT, NO_RESULT, UNAVAILABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -28,15 +28,12 @@ _CODES: tuple[tuple[type[XtecError], int], ...] = (
     (BackendUnavailableError, UNAVAILABLE),
 )
 
-_NO_MEMORY = ("can't start new thread", "memory allocation failed")
-"""What Python and HDF5 say when there is no memory for a thread's stack, or for a chunk."""
-
 
 def exit_code(error: BaseException) -> int:
     """Exit code of an error."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if _is_short_of_memory(error):
+    if is_short_of_memory(error):
         return UNAVAILABLE
     if _is_of_the_system(error):
         return UNUSABLE_INPUT
@@ -48,14 +45,6 @@ def _is_of_the_system(error: BaseException) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and not isinstance(error, XtecError) and error.filename is not None
 
 
-def _is_short_of_memory(error: BaseException) -> bool:
-    """Whether the system has refused memory."""
-    if isinstance(error, XtecError):
-        return False
-    said = isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in _NO_MEMORY)
-    return isinstance(error, MemoryError) or said or getattr(error, "errno", None) == errno.ENOMEM
-
-
 def report(error: BaseException, *, verbose: bool, go_on: str = "") -> int:
     """Say on stderr what went wrong, and after an interruption how to go on; returns the exit code."""
     code = exit_code(error)
@@ -65,7 +54,7 @@ def report(error: BaseException, *, verbose: bool, go_on: str = "") -> int:
         return code
     if verbose:
         traceback.print_exception(error, file=sys.stderr)
-    if _is_short_of_memory(error):
+    if is_short_of_memory(error):
         sys.stderr.write(f"error: there is not enough memory ({str(error) or 'the system refused more'})\n")
         sys.stderr.write("  try: a lower --memory-limit, --workers 1, or a smaller --region\n")
     elif _is_of_the_system(error):

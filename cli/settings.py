@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from xtec.core.errors import OutputError
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -37,7 +35,7 @@ class Settings:
         OutputError
             If the log file cannot be written.
         """
-        from xtec_pipelines.logbook import Once
+        from xtec_pipelines.logbook import LogFile, Once
 
         level = (
             logging.ERROR
@@ -49,10 +47,7 @@ class Settings:
         shown.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         handlers: list[logging.Handler] = [shown]
         if self.log_file is not None:
-            try:
-                to_file = logging.FileHandler(self.log_file, encoding="utf-8")
-            except OSError as error:
-                raise OutputError(f"cannot write the log ({error.strerror})", file=self.log_file) from None
+            to_file = LogFile(self.log_file)
             to_file.setLevel(logging.DEBUG if self.verbose > 1 else logging.INFO)
             to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
             handlers.append(to_file)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xtec.core.errors import OutputError
@@ -44,6 +45,41 @@ class Logbook(logging.Handler):
             self.warnings.append(record.getMessage())
 
 
+class LogFile(logging.FileHandler):
+    """A log on a disk that may be full: what it does not take comes with the next line, or never.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._has_told = False
+        try:
+            super().__init__(path, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"cannot write the log ({error.strerror})", file=path) from error
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say once that a line could not be written; the work that it tells of goes on."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_told:
+            self._has_told = True
+            sys.stderr.write(f"WARNING: cannot write {self.baseFilename} ({error.strerror})\n")
+
+    def close(self) -> None:
+        """Without a word on lines that it does not take even now."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logbook() -> Iterator[Logbook]:
     """Listen to xtec and xtec_pipelines while the block runs."""
@@ -61,10 +97,7 @@ def appended_log(path: Path) -> Iterator[None]:
     OutputError
         If it cannot be written.
     """
-    try:
-        handler = logging.FileHandler(path, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror})", file=path) from error
+    handler = LogFile(path)
     handler.setFormatter(_FORMAT)
     try:
         with _listening(handler):

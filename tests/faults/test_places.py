@@ -139,7 +139,7 @@ def test_little_memory(
         limit = LITTLE_MEMORY.format(more=megabytes * 2**20)
         call = ("cluster", sample, "-o", run, *CLUSTER, "--save-after", "0")
         ended = nursery.run(*call, before=limit)
-        if "error: " in ended.stderr:
+        if any(line.startswith("error: ") for line in ended.stderr.splitlines()):
             check_clear(ended, 5)
             assert "memory" in ended.stderr, ended
             assert "  try: " in ended.stderr

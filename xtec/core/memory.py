@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from xtec.core.errors import ConfigError
+from xtec.core.errors import ConfigError, XtecError
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -20,6 +21,9 @@ _GROUPS = {
 """Where Linux tells limits, by the controllers that a line of the above names; none in version 2."""
 
 _NO_LIMIT = 2**60
+
+_NO_MEMORY = ("can't start new thread", "memory allocation failed")
+"""What Python and HDF5 say when there is no memory for a thread's stack, or for a chunk."""
 
 
 def parse_bytes(text: str) -> int:
@@ -56,6 +60,14 @@ def available_bytes() -> int:
         free = next((1024 * int(line[1]) for line in lines if line[0] == "MemAvailable:"), free)
     limit = limit_bytes()
     return free if limit is None else min(free, limit)
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the system has refused memory."""
+    if isinstance(error, XtecError):
+        return False
+    said = isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in _NO_MEMORY)
+    return isinstance(error, MemoryError) or said or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def limit_bytes() -> int | None:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xtec.core.errors import InputError
+from xtec.core.memory import is_short_of_memory
 
 CPU_SECONDS = (10.0, 0.25)
 """Time on the processor that looking at the headers may take: for any input, and for each file given."""
@@ -42,6 +43,11 @@ def fatality(action: Callable[[], object], n_files: int = 1) -> str | None:
     -------
     str or None
         None if the action came back, or raised; also where processes cannot be copied safely (not Linux).
+
+    Raises
+    ------
+    MemoryError
+        If it crashed where this process has little address space, which need not be the files' fault.
     """
     if sys.platform != "linux":
         return None
@@ -53,6 +59,8 @@ def fatality(action: Callable[[], object], n_files: int = 1) -> str | None:
     if child == 0:
         _in_child(action, math.ceil(CPU_SECONDS[0] + n_files * CPU_SECONDS[1]))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0 and _is_tight():
+        raise MemoryError("HDF5 crashes within the address space that ulimit -v leaves it")
     if status == _OUT_OF_MEMORY:
         return "HDF5 asks for too much memory"
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
@@ -83,7 +91,7 @@ def _in_child(action: Callable[[], object], seconds: int) -> None:
     """Do it without a word, within limits, and end without anything that Python does at its end."""
     import resource
 
-    status = 0
+    status = too_much = 0
     try:
         faulthandler.disable()
         logging.disable()
@@ -92,19 +100,26 @@ def _in_child(action: Callable[[], object], seconds: int) -> None:
         os.dup2(nowhere, 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = _address_space() + _MORE_MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (wanted if most < 0 else min(wanted, most), most))
+        if not _is_tight():
+            _, most = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (_wanted(), most))
+            too_much = _OUT_OF_MEMORY
         action()
-    except MemoryError:
-        status = _OUT_OF_MEMORY
-    except BaseException:  # noqa: BLE001  the parent finds the same
-        pass
+    except BaseException as error:  # noqa: BLE001  the parent finds the same
+        status = too_much if is_short_of_memory(error) else 0
     finally:
         os._exit(status)
 
 
-def _address_space() -> int:
-    """Bytes of this process's address space."""
+def _is_tight() -> bool:
+    """Whether this process may not have the address space that a copy is given."""
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return 0 <= allowed < _wanted()
+
+
+def _wanted() -> int:
+    """Bytes of this process's address space, and what headers may take besides."""
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") + _MORE_MEMORY

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from xtec.core.errors import InputError, SeriesNotFoundError, XtecError
+from xtec.core.memory import is_short_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +54,8 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     file = _open(path)
     try:
         yield file
-    except (OSError, LookupError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-        if isinstance(error, XtecError) or not _is_of_h5py(error):
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError) as error:
+        if isinstance(error, XtecError) or is_short_of_memory(error) or not _is_of_h5py(error):
             raise
         raise InputError(
             f"this file is damaged ({reason_of(error)})", file=path, hint="copy or make it again"
@@ -73,6 +74,8 @@ def _open(path: Path) -> h5py.File:
     except PermissionError as error:
         raise InputError("no permission to read this file", file=path) from error
     except (OSError, RuntimeError, ValueError) as error:
+        if is_short_of_memory(error):
+            raise
         if not h5py.is_hdf5(path):
             raise InputError("this is not an HDF5 file", file=path) from error
         raise InputError(
