@@ -167,16 +167,30 @@ def test_a_scratch_folder_that_cannot_be(nursery: Nursery, sample: Path, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.campaign
+SPILLING = """
+from xtec_pipelines.streaming.plan import RunPlan
+RunPlan.store_bytes = property(lambda self: 0)
+"""
+"""All that is held of a series goes to the scratch folder."""
+
+
+@pytest.mark.parametrize("before", ["", SPILLING], ids=["progress", "trajectories"])
 def test_a_scratch_folder_without_room(
-    nursery: Nursery, sample: Path, finished: Path, disk: Path, tmp_path: Path
+    nursery: Nursery, sample: Path, finished: Path, disk: Path, tmp_path: Path, before: str
 ) -> None:
+    """What could be gone on with is no need of a run; trajectories are."""
     resize(disk, 0)
     call = ("cluster", sample, "-o", tmp_path / "run", *CLUSTER, "--scratch", disk, "--save-after", "0")
-    ended = nursery.run(*call)
+    ended = nursery.run(*call, before=before)
     check_clear(ended, 2)
     check_whole(tmp_path / "run")
-    if ended.code:
+    if before:
+        assert ended.code == 2
+        assert "no room left" in ended.stderr or "No space left" in ended.stderr
+        assert not (tmp_path / "run").exists()
         resize(disk, 64 * 2**20)
-        assert nursery.run(*call).code == 0
+        assert nursery.run(*call, before=before).code == 0
+    else:
+        assert ended.code == 0
+        assert "progress cannot be saved" in ended.stderr
     assert labels(tmp_path / "run") == labels(finished)

@@ -29,7 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except XtecError:
         raise
     except OSError as error:
-        raise OutputError(f"cannot write ({error.strerror or error})", file=path) from error
+        reason = error.strerror or f"no room left: {error}"  # NumPy tells only how much was written
+        raise OutputError(f"cannot write ({reason})", file=path) from error
     finally:
         with suppress(OSError):  # the folder may have been taken from us
             temporary.unlink()
