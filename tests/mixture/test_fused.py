@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from xtec.core.types import CovarianceType
 from xtec.mixture.em import PlainModel, responsibilities
-from xtec.mixture.fused import Frame, FusedModel, precision
+from xtec.mixture.fused import Frame, FusedModel, moments_of_all, precision
 from xtec.mixture.kernels import ROWS, _double, _single
 from xtec.mixture.parameters import MixtureParameters
 
@@ -261,6 +261,18 @@ def test_exponentials_are_good_to_the_last_digits_and_vanish_far_down(kernel, dt
     far = np.full(ROWS, -1e30, dtype)
     kernel(far, np.zeros(ROWS, dtype), total)
     assert not far.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "t"), [(1, 3), (2, 1), (ROWS - 1, 5), (ROWS, 4), (ROWS + 1, 2), (3000, 24)])
+def test_moments_of_all_are_those_of_numpy(n, t, dtype):
+    rng = np.random.default_rng([n, t])
+    rows = (rng.uniform(-5, 5, t) + rng.uniform(0.5, 2, t) * rng.standard_normal((n, t))).astype(dtype)
+    found, exact = moments_of_all(rows), rows.astype(np.float64)
+    scatter = n * exact.var(axis=0)
+    assert found.weight.tolist() == [n]
+    np.testing.assert_allclose(found.mean[0], exact.mean(axis=0), rtol=0, atol=10 * TOLERANCE[dtype])
+    np.testing.assert_allclose(found.scatter[0], scatter, rtol=10 * TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 def test_a_model_can_be_sent_to_other_processes():
