@@ -64,8 +64,7 @@ def _config(values: dict[str, Any], given: set[str]) -> Any:
 
     recipe = Path(values["inputs"][0])
     if len(values["inputs"]) == 1 and recipe.suffix == ".toml":
-        allowed = {"output", "force", "figures"} & given
-        changes: dict[str, Any] = {name: values[name] for name in sorted(allowed)}
+        changes: dict[str, Any] = {name: values[name] for name in {"output", "force", "figures"} & given}
         if unused := sorted(given - {"inputs", *changes}):
             names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
             raise click.UsageError(f"{names}: say that in the recipe")

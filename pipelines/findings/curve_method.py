@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from xtec.core.json_text import json_text
 from xtec.core.order import CurveReading, OrderParameter, Transition
 from xtec.core.quantities import Quantity
 from xtec.core.types import Float64Array
@@ -37,7 +38,7 @@ def read_by(plugin: Plugin, one: OrderParameter) -> OrderParameter:
         found = plugin.object.fit(turn(one.scan.values), one.intensity.copy(), one.error.copy())
         if not isinstance(found, CurveReading) or found.kind not in _KINDS:
             raise TypeError(f"fit gave {found!r}, not a CurveReading with a kind of {', '.join(_KINDS)}")
-        facts = _as_json(found.facts)
+        facts = json.loads(json_text(found.facts))
     model = np.column_stack([turn(found.model[:, 0]), found.model[:, 1]])
     return replace(
         one,
@@ -48,27 +49,6 @@ def read_by(plugin: Plugin, one: OrderParameter) -> OrderParameter:
         criteria={},
         facts=facts,
     )
-
-
-def _as_json(facts: Any) -> Any:
-    """As JSON has it: no NaN and no infinity.
-
-    Raises
-    ------
-    TypeError
-        If it is nothing that JSON can hold.
-    """
-    if isinstance(facts, Mapping):
-        return {str(name): _as_json(value) for name, value in facts.items()}
-    if isinstance(facts, list | tuple):
-        return [_as_json(value) for value in facts]
-    if isinstance(facts, np.generic):
-        facts = facts.item()
-    if isinstance(facts, float) and not np.isfinite(facts):
-        return None
-    if facts is None or isinstance(facts, str | bool | int | float):
-        return facts
-    raise TypeError(f"facts hold {facts!r:.100}, which JSON cannot")
 
 
 def _mirror(one: OrderParameter) -> Callable[[Float64Array], Float64Array]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -373,6 +375,9 @@ def test_whole_numbers_cannot_be_missing(write_series: WriteSeries) -> None:
         xtec.open_series(path).compute()
 
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="copies on Linux only")
+
+
 class TestGuard:
     """What ends a process ends a copy of it."""
 
@@ -380,9 +385,21 @@ class TestGuard:
         assert fatality(lambda: 1) is None
         assert fatality(lambda: 1 / 0) is None
 
-    @pytest.mark.skipif(
-        not hasattr(os, "fork") or os.uname().sysname != "Linux", reason="copies on Linux only"
-    )
+    @pytest.mark.parametrize("tight", [False, True])
+    @on_linux
+    def test_what_is_short_of_memory(self, monkeypatch: pytest.MonkeyPatch, tight: bool) -> None:
+        """Under the user's own limit a crash, or want of memory, need not be the file's fault."""
+        monkeypatch.setattr("xtec.io.guard.CPU_SECONDS", (1.0, 0.0))
+        monkeypatch.setattr("xtec.io.guard._is_tight", lambda: tight)
+
+        def want() -> None:
+            raise MemoryError
+
+        assert fatality(want) == (None if tight else "HDF5 asks for too much memory")
+        with pytest.raises(MemoryError, match="ulimit") if tight else nullcontext():
+            assert fatality(os.abort) == "HDF5 crashes on it (SIGABRT)"
+
+    @on_linux
     def test_what_does_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("xtec.io.guard.CPU_SECONDS", (1.0, 0.0))
 

@@ -124,5 +124,9 @@ def test_one_temperature_and_nan_are_drawn(tmp_path: Path) -> None:
     given = curves(2, np.array([30.0]))
     given.rescaled_std[0] = np.nan
     given.intensity_error[1] = np.nan
-    save_figure(plot_trajectories(given), tmp_path / "a.png")
-    save_figure(plot_average_intensity(given), tmp_path / "b.png")
+    plots = {plot_trajectories: given.rescaled_mean, plot_average_intensity: given.intensity_mean}
+    for number, (plot, expected) in enumerate(plots.items()):
+        figure = plot(given)
+        assert save_figure(figure, tmp_path / f"{number}.png").stat().st_size > 0
+        for k, line in lines(figure).items():
+            np.testing.assert_array_equal(line.get_ydata(), expected[k - 1])

@@ -59,12 +59,12 @@ def fatality(action: Callable[[], object], n_files: int = 1) -> str | None:
     if child == 0:
         _in_child(action, math.ceil(CPU_SECONDS[0] + n_files * CPU_SECONDS[1]))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status < 0 and _is_tight():
-        raise MemoryError("HDF5 crashes within the address space that ulimit -v leaves it")
     if status == _OUT_OF_MEMORY:
         return "HDF5 asks for too much memory"
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
         return "HDF5 does not come to an end with it"
+    if status < 0 and _is_tight():
+        raise MemoryError("HDF5 crashes within the address space that ulimit -v leaves it")
     return None if status >= 0 else f"HDF5 crashes on it ({signal.Signals(-status).name})"
 
 

@@ -14,7 +14,7 @@ from xtec.reciprocal import Lattice
 from xtec.reciprocal.lattice import find_space_group
 
 if TYPE_CHECKING:
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -109,7 +109,7 @@ class OperationGroup:
             return self.symbol
         if not self.translations_known:
             return _point_group(self.rotations[members])
-        import gemmi
+        from xtec.core.crystallography import gemmi
 
         ops = [self._op(int(number)) for number in np.flatnonzero(members)]
         shifts = [gemmi.Op("x,y,z").translated(list(map(int, shift))) for shift in self.centring]
@@ -119,7 +119,7 @@ class OperationGroup:
         return f"point group {_point_group(self.rotations[members])}"
 
     def _op(self, number: int) -> gemmi.Op:
-        import gemmi
+        from xtec.core.crystallography import gemmi
 
         op = gemmi.Op("x,y,z")
         op.rot = (self.rotations[number] * _DEN).tolist()
@@ -264,7 +264,7 @@ _SETTINGS = (
 
 def _identified(ops: gemmi.GroupOps) -> str:
     """Symbol of a group of operations, over origins in eighths; empty if gemmi's table has none."""
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
     for triplet, axis in _SETTINGS:
         # Most are found at the first origin; the others take a fraction of a second.

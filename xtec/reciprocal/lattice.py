@@ -15,7 +15,7 @@ from xtec.core.quantities import SampleInfo
 from xtec.core.types import Float64Array
 
 if TYPE_CHECKING:
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
 Cell = tuple[float, float, float, float, float, float]
 

@@ -13,7 +13,7 @@ from xtec.simulation.components import BraggPeaks, OrderPeaks, PeakLattice
 from xtec.simulation.spec import SeriesSpec
 
 if TYPE_CHECKING:
-    import gemmi
+    from xtec.core.crystallography import gemmi
 
 Index = tuple[int, int, int]
 
