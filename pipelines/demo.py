@@ -7,7 +7,7 @@ from pathlib import Path
 
 from xtec.core.errors import OutputError
 from xtec.io.run_folder import PROGRESS
-from xtec.io.sole_use import LOCK
+from xtec.io.sole_use import contents
 from xtec_pipelines.config import ClusterConfig, make_config
 
 SAMPLE = "srn_cdw.nxs"
@@ -22,9 +22,8 @@ def demo_config(output: str) -> ClusterConfig:
         If the folder holds something that is not an earlier run.
     """
     folder = Path(output)
-    begun = {LOCK, PROGRESS}  # what a demo that was killed leaves
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there - begun and "results.nxs" not in there:
+    there = contents(folder) - {PROGRESS}  # which a demo that was killed leaves
+    if there and "results.nxs" not in there:
         raise OutputError("this folder holds something else", file=folder, hint="another folder with -o")
     sample = files("xtec_pipelines.sample_data") / SAMPLE
     return make_config({"inputs": (str(sample),), "output": output, "clusters": "auto", "force": True})

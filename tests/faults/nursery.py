@@ -71,6 +71,11 @@ class Child:
             return False
         return True
 
+    @property
+    def stands(self) -> bool:
+        """Whether it has been stopped, and can go on."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
     def end(self) -> Ended:
         """Wait for it."""
         if self.code is None:

@@ -238,15 +238,25 @@ def test_a_request_to_end_while_a_library_of_cxx_is_loaded(nursery: Nursery, run
     check_whole(run)
 
 
+STANDS = """
+import os, signal, sys
+stood = []
+def stand(event, arguments):
+    if event == "os.rename" and not stood:  # its first file is there: it is under way
+        stood.append(True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+sys.addaudithook(stand)
+"""
+
+
 def test_two_runs_at_once_into_one_folder(
     nursery: Nursery, sample: Path, finished: Path, tmp_path: Path, run_cli: Callable[..., Any]
 ) -> None:
     run = tmp_path / "run"
-    child = nursery.start("cluster", sample, "-o", run, *CLUSTER)
+    child = nursery.start("cluster", sample, "-o", run, *CLUSTER, before=STANDS)
     end = time.monotonic() + 60
-    while not (run / ".lock").exists() and time.monotonic() < end:
-        time.sleep(0.001)
-    child.signal(signal.SIGSTOP)
+    while not child.stands and time.monotonic() < end:
+        time.sleep(0.01)
     try:
         second = run_cli("cluster", sample, "-o", run, *CLUSTER, "--force")
     finally:

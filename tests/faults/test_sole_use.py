@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from xtec.core.errors import OutputError
+from xtec.io.run_folder import check_output
 from xtec.io.sole_use import LOCK, Owner, refuse_if_used, sole_use
 
 _HOLD = """
@@ -120,6 +123,57 @@ def test_a_lock_of_another_machine_is_never_taken_over(tmp_path: Path) -> None:
     subprocess.run(hint[hint.index("rm ") :], shell=True, check=True)  # the hint is a command that does it
     with sole_use(path.parent):
         pass
+
+
+_STOP = """
+import os, signal, sys
+from pathlib import Path
+from xtec.io.sole_use import sole_use
+def stop(event, arguments):
+    if event in ("open", "os.link", "os.remove") and ".lock" in str(arguments[0]):
+        os.kill(os.getpid(), signal.SIGSTOP)
+sys.addaudithook(stop)
+with sole_use(Path(sys.argv[1])):
+    print("held", flush=True)
+"""
+
+
+def test_stopped_at_any_moment_it_is_alone(tmp_path: Path) -> None:
+    """The lock is whole from its first moment: one who stands still between two calls loses nothing."""
+    process = subprocess.Popen([sys.executable, "-c", _STOP, str(tmp_path / "run")], stdout=subprocess.PIPE)
+    seen = []
+    try:
+        while os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]):
+            path = tmp_path / "run" / LOCK
+            seen.append(path.exists())
+            if seen[-1]:
+                assert Owner(**json.loads(path.read_text())).pid == process.pid
+                with pytest.raises(OutputError, match=f"process {process.pid} "):
+                    refuse_if_used(path.parent)
+            process.send_signal(signal.SIGCONT)
+    finally:
+        process.kill()
+        assert process.communicate()[0] == b"held\n"
+    assert True in seen
+    assert False in seen
+
+
+def test_where_files_have_one_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on exFAT: the lock cannot appear whole, but still only one can make it."""
+    monkeypatch.setattr(os, "link", Mock(side_effect=PermissionError(errno.EPERM, "not permitted")))
+    with sole_use(tmp_path / "run"), sole_use(tmp_path / "run"):
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
+        assert Owner(**json.loads((tmp_path / "run" / LOCK).read_text())).is_us
+    with holder(tmp_path / "run"), pytest.raises(OutputError, match="somebody"), sole_use(tmp_path / "run"):
+        pass
+
+
+def test_what_was_to_become_a_lock_is_no_content(tmp_path: Path) -> None:
+    (tmp_path / f"{LOCK}.1234567.tmp").touch()
+    check_output(tmp_path, [], force=False)
+    with sole_use(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_that_was_never_written_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

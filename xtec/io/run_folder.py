@@ -13,7 +13,7 @@ import numpy as np
 from xtec.core.errors import InputError, OutputError, SeriesNotFoundError
 from xtec.core.types import ClusterCurves
 from xtec.io.hdf5 import open_hdf5, read_text
-from xtec.io.sole_use import LOCK, refuse_if_used
+from xtec.io.sole_use import contents, refuse_if_used
 
 if TYPE_CHECKING:
     import h5py
@@ -53,7 +53,7 @@ def check_output(folder: Path, inputs: Sequence[Path], *, force: bool, resume: b
     if any(_is_among(_real(folder), _real(path)) for path in inputs):
         raise OutputError("results are never put among the input", file=folder, hint="another folder with -o")
     refuse_if_used(folder)
-    there = {path.name for path in folder.iterdir()} - {LOCK} if folder.is_dir() else set()
+    there = contents(folder)
     if resume and is_finished(folder):
         raise OutputError(
             "the run here is finished: nothing to resume", file=folder, hint="--force to repeat it"

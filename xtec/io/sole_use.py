@@ -24,7 +24,13 @@ LOCK = ".lock"
 """The file."""
 
 _PATIENCE = 2.0
-"""Seconds within which whoever has made the file has written into it, unless it was killed in between."""
+"""Seconds within which whoever has made the file has written into it, where it cannot appear whole."""
+
+
+def contents(folder: Path) -> set[str]:
+    """Names of what lies in a folder that may not be there, but for its lock and what was to become one."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return {name for name in names if name != LOCK and not name.startswith(f"{LOCK}.")}
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def sole_use(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         while not _make(path, owner):
             refuse_if_used(folder)
-            _take_over(path, owner)
+            _take_over(path)
     except OutputError:
         raise
     except OSError as error:
@@ -138,21 +144,38 @@ def refuse_if_used(folder: Path) -> None:
 
 
 def _make(path: Path, owner: Owner) -> bool:
-    """Make the lock, which only one process can; whether it was us."""
+    """Make the lock, whole at once, which only one process can; whether it is ours."""
+    temporary = path.with_name(f"{path.name}.{owner.pid}.tmp")
+    text = json.dumps(asdict(owner)) + "\n"
     try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        temporary.write_text(text, encoding="utf-8")
+        _link(temporary, path, text)
     except FileExistsError:
-        return False
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write((json.dumps(asdict(owner)) + "\n").encode())
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+        found = _read(path)
+        return found is not None and found.is_us
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
     return True
 
 
-def _take_over(path: Path, owner: Owner) -> None:
+def _link(temporary: Path, path: Path, text: str) -> None:
+    """A second name for a file, if the first is free; on a disk without such names a file of its own."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        file = path.open("x", encoding="utf-8")
+        try:
+            with file:
+                file.write(text)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _take_over(path: Path) -> None:
     """Free the lock of a process that is no more, unless another does: one at a time looks and deletes."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         with suppress(OSError):  # a disk without such locks
