@@ -6,10 +6,8 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -361,31 +359,27 @@ class TestDryRun:
                 assert dry.stderr == real.stderr
 
 
-class TestInterrupted:
-    @staticmethod
-    def interrupted(folder: Path, *call: object) -> subprocess.CompletedProcess[str]:
-        """Run a command and send it Ctrl-C once it has saved something of its run (or after a while)."""
-        launcher = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); " + ENTRY
-        process = subprocess.Popen(
-            [sys.executable, "-c", launcher, *map(str, call)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-        )
-        end = time.monotonic() + 300
-        while time.monotonic() < end and process.poll() is None:
-            if any(folder.rglob("held-*.npy")) or any(folder.rglob("mixture.npy")):
-                process.send_signal(signal.SIGINT)
-                break
-            time.sleep(0.002)
-        out, err = process.communicate(timeout=300)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+saved = []
+def interrupt(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith("mixture.npy"):
+        saved.append(True)
+    elif event == "open" and saved == [True]:
+        saved.append("told")
+        signal.raise_signal(signal.SIGINT)
+sys.addaudithook(interrupt)
+"""
+"""A command that gets Ctrl-C once it has saved something of its run."""
 
+
+class TestInterrupted:
     def test_the_command_that_is_named_goes_on(self, tmp_path: Path, run_cli: RunCli) -> None:
         assert run_cli("simulate", "tiny", "-o", tmp_path / "s.nxs").code == 0
         call = ("cluster", "s.nxs", "-o", "my run", "-k", "4", "--save-after", "0", "--force", "--no-figures")
-        done = self.interrupted(tmp_path, *call)
+        launched = [sys.executable, "-c", INTERRUPTED + ENTRY, *call]
+        done = subprocess.run(launched, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 130, done.stderr
         assert "Traceback" not in done.stderr
         line = done.stderr.splitlines()[-1].strip()
