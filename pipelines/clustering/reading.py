@@ -82,7 +82,7 @@ def _reading(trend: Trend, zone: ZonePosition | None) -> str:
         if zone.is_bragg:
             return "order parameter at Bragg positions"
         return f"superlattice {zone.text}: order parameter"
-    if trend.orders is None or zone is None:
+    if trend.orders is None or trend.turns or zone is None:
         return ""
     if trend.change > _CLEAR:
         return "thermal diffuse scattering"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -178,3 +180,44 @@ def test_phrases_of_smooth_curves(high, change, text):
     trend = describe(scan, 1 + (high - 1) * u)
     assert trend.change == pytest.approx(change, abs=1e-9)
     assert trend.text.startswith(text)
+
+
+@pytest.mark.parametrize("units", ["K", "T", ""])
+@pytest.mark.parametrize("n", [16, 31, 200])
+def test_critical_scattering_and_phases_between_two_fields(n, units):
+    for seed in range(10):
+        rng = np.random.default_rng([n, seed])
+        scan = Axis("field", np.linspace(0, 6, n), units)
+        place, tilt = rng.uniform(1.5, 4.5), rng.uniform(-0.3, 0.3)
+        bump = 0.6 * np.exp(-((scan.values - place) ** 2) / (2 * 0.5**2))
+        trend = describe(scan, 70 * (1 + bump + tilt * scan.values / 6 + 0.01 * rng.standard_normal(n)))
+        found = re.fullmatch(rf"highest at about (\S+){f' {units}' if units else ''} \(\+\d+ %\)", trend.text)
+        assert found
+        assert trend.turns
+        assert float(found[1]) == pytest.approx(place, abs=max(scan.step, 0.3))
+        assert trend.change == pytest.approx(tilt, abs=0.15)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e9])
+@pytest.mark.parametrize(
+    ("depth", "text"), [(1, "highest at about 150 K (+33 %)"), (-0.5, "lowest at about 150 K (-50 %)")]
+)
+def test_height_and_depth_go_with_the_nearer_end(depth, text, factor):
+    scan = kelvin(19, 50, 250)
+    curve = 1 + depth * (1 - ((scan.values - 150) / 100) ** 2)
+    curve[-1] = 1.5
+    trend = describe(scan, factor * curve)
+    assert trend.turns
+    assert trend.text == text
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("n", [7, 12, 31, 200])
+def test_noise_and_single_points_do_not_turn(n, noise):
+    rng = np.random.default_rng([n, int(100 * noise)])
+    wrong = 0
+    for _ in range(100):
+        curve = 1 + rng.uniform(-0.5, 0.5) * np.linspace(0, 1, n) + noise * rng.standard_normal(n)
+        curve[n // 2] *= 3
+        wrong += describe(kelvin(n), curve).turns
+    assert wrong <= 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,8 @@ class TestField:
         there = values[intensity > 0.75 * intensity.max()]
         assert there.min() == pytest.approx(self.page["first field with the extra peak (T)"])
         assert there.max() == pytest.approx(self.page["last field with the extra peak (T)"])
+        (place,) = re.findall(r"^highest at about (\S+) T", field.summary["clusters"][number - 1]["trend"])
+        assert float(place) == pytest.approx(self.page["field where it is called highest (T)"])
 
 
 class TestPairDistribution:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from xtec.core.axes import Axis
 from xtec.core.types import Float64Array
@@ -39,6 +40,12 @@ _GONE = 0.5
 
 _STEADY = 0.05
 
+_LEAST_TURN = 0.2
+"""Least height over both ends, or depth below them, of a curve that turns, as a share of the nearer end."""
+
+_TURN_ERRORS = 5.0
+"""The same in standard deviations of a point."""
+
 
 @dataclass(frozen=True)
 class Trend:
@@ -57,6 +64,8 @@ class Trend:
         Temperature of the onset, from a grid search: a first estimate without an uncertainty.
     change : float
         Relative change from the lowest to the highest temperature.
+    turns : bool
+        Whether a smooth curve is clearly higher, or lower, somewhere in between than at either end.
     """
 
     text: str
@@ -64,6 +73,7 @@ class Trend:
     score: float
     onset: float | None
     change: float
+    turns: bool = False
 
 
 NO_MEMBERS = Trend("no members", None, 0.0, None, 0.0)
@@ -93,7 +103,9 @@ def describe(scan: Axis, intensity: Float64Array) -> Trend:
     explained = 1 - misfit / smooth if smooth > 0 else 0.0
     share = rise / low if low > 0 else 0.0
     if explained < _least_explained(len(x)) or share < _LEAST_RISE:
-        return Trend(_smooth_phrase(scan, x, change), False, 0.0, None, change)
+        turn = _turn(x, y, low, high)
+        text = _turn_phrase(scan, *turn) if turn else _smooth_phrase(scan, x, change)
+        return Trend(text, False, 0.0, None, change, turn is not None)
     if share >= _GONE:
         text = f"gone above about {onset:.3g} {scan.units}".rstrip()
     else:
@@ -134,6 +146,33 @@ def _best_onset(x: Float64Array, y: Float64Array) -> tuple[float, float, float]:
         if misfit[i] < best[2]:
             best = (float(onsets[i]), float(rise[i]), float(misfit[i]))
     return best
+
+
+def _turn(x: Float64Array, y: Float64Array, low: float, high: float) -> tuple[float, float] | None:
+    """Where a curve is furthest above both its ends, or below them, and by how much of the nearer one.
+
+    A single point that stands out is no turn: medians of three decide. The noise is read off the smaller
+    second differences, for the larger ones are those of the turn.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(y, 3)
+    noise = float(np.quantile(np.abs(np.diff(y, 2)), 0.25)) / (norm.ppf(0.625) * np.sqrt(6))
+    middle = np.median(windows, axis=1)
+    above, below = float(middle.max()) - max(low, high), min(low, high) - float(middle.min())
+    end = max(low, high) if above >= below else min(low, high)
+    if max(above, below) <= max(_TURN_ERRORS * noise, _LEAST_TURN * abs(end)):
+        return None
+    if above >= below:
+        start = int(middle.argmax())
+        i = start + int(windows[start].argmax())
+    else:
+        start = int(middle.argmin())
+        i = start + int(windows[start].argmin())
+    return float(x[i]), float(y[i] - end) / (abs(end) or abs(float(y[i])))
+
+
+def _turn_phrase(scan: Axis, place: float, change: float) -> str:
+    kind = "highest" if change > 0 else "lowest"
+    return f"{kind} at about {place:.3g} {scan.units}".rstrip() + f" ({100 * change:+.0f} %)"
 
 
 def _smooth_phrase(scan: Axis, x: Float64Array, change: float) -> str:

@@ -19,9 +19,6 @@ _BINS = 20
 _NEAR = 0.1
 """Voxels this near (r.l.u., every axis) say how full a bin is, and are averaged to find the place."""
 
-_AT_CENTRE = 0.2
-"""Voxels nearer to a reciprocal lattice point than this (r.l.u., every axis) are counted as at one."""
-
 _TOGETHER = 2**18
 """Voxels folded at a time."""
 
@@ -36,25 +33,23 @@ class ZonePosition:
     Attributes
     ----------
     offset : tuple of float
-        Distance from the nearest reciprocal lattice point along each axis, 0 to 1/2, in the order H, K, L.
+        Distance from the nearest reciprocal lattice point along H, K and L, 0 to 1/2; NaN along an axis that
+        was not measured.
     share : float
         Share of the voxels within 0.1 r.l.u. of it.
-    integer_share : float
-        Share of the voxels at reciprocal lattice points.
     """
 
     offset: tuple[float, ...]
     share: float
-    integer_share: float
 
     @property
     def is_bragg(self) -> bool:
-        """Whether most voxels sit at reciprocal lattice points."""
-        return max(self.offset) < _AT_CENTRE
+        """Whether it is a reciprocal lattice point, as far as it was measured."""
+        return not np.nansum(self.offset)
 
     @property
     def text(self) -> str:
-        """The offset in simple fractions where it is near one: ``(1/2, 1/2, 0)``."""
+        """The offset in simple fractions where it is near one: ``(1/2, 1/2, 0)``; ``?`` if not measured."""
         return f"({', '.join(_fraction(value) for value in self.offset)})"
 
 
@@ -79,17 +74,17 @@ def zone_position(
         cell = np.round(reduced * _BINS).astype(np.int64)
         population += np.bincount(np.ravel_multi_index(tuple(cell), cells), brightness, population.size)
     fullest = np.array(np.unravel_index(_unfolded(population.reshape(cells)).argmax(), cells)) / _BINS
-    n_near = n_centre = total = 0.0
+    n_near = total = 0.0
     moment = np.zeros(len(axes))
     for reduced, brightness in _reduced(axes, index, weight):
         near = (np.abs(reduced - fullest[:, None]) <= _NEAR + _SLACK).all(axis=0)
         moment += reduced[:, near] @ brightness[near]
         total += brightness[near].sum()
         n_near += near.sum()
-        n_centre += (reduced < _AT_CENTRE - _SLACK).all(axis=0).sum()
     # Folding makes every offset positive: next to 0 and 1/2 the mean is drawn inwards.
     offset = np.where(fullest <= 0.05, 0.0, np.where(fullest >= 0.45, 0.5, moment / total))
-    return ZonePosition(tuple(map(float, offset)), n_near / index.size, n_centre / index.size)
+    found = dict(zip((axis.name for axis in reversed(axes)), map(float, offset), strict=True))
+    return ZonePosition(tuple(found.get(name, np.nan) for name in reversed(Q_NAMES)), n_near / index.size)
 
 
 def _unfolded(population: Float64Array) -> Float64Array:
@@ -118,5 +113,7 @@ def _reduced(
 
 
 def _fraction(value: float) -> str:
+    if np.isnan(value):
+        return "?"
     nearest = Fraction(value).limit_denominator(6)
     return str(nearest) if abs(float(nearest) - value) < 0.015 else f"{value:.2f}"
