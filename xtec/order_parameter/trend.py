@@ -5,7 +5,8 @@ straight background does, or changes smoothly over the whole range, as Bragg pea
 diffuse scattering do. Both are fitted with five parameters: an onset and a polynomial of fourth degree. A
 curve orders if the onset leaves sums of squares that much smaller that its likelihood is e^5 times higher
 (``n/2 ln(S_polynomial / S_onset) >= 5`` for n temperatures and noise of unknown size), at least a fifth
-smaller, and if at least a tenth of the intensity at the lowest temperature sets in there.
+smaller, and if at least a tenth of the intensity at the lowest temperature sets in there. Of the others,
+those that turn in between, as critical scattering does, are told from those that only rise or fall.
 """
 
 from __future__ import annotations
