@@ -132,7 +132,9 @@ def test_fluctuations_of_order_below_the_scan_are_no_transition(counted: Callabl
 
 
 def test_intensity_that_sets_in_above_a_temperature_does_not_order(measured: Measured) -> None:
-    assert not fit_curve(measured(COARSE, 6 - 5 * law(COARSE, 131), 0.02, 0)).orders
+    fit = fit_curve(measured(COARSE, 6 - 5 * law(COARSE, 131), 0.02, 0))
+    assert not fit.orders
+    assert fit.reason == "no onset below which 10 % of its intensity is gained"
 
 
 def test_a_faint_onset_on_a_strong_peak_does_not_order(measured: Measured) -> None:
@@ -222,6 +224,19 @@ def test_two_onsets_within_a_spacing_are_one(measured: Measured, seed: int) -> N
     assert 126 < fit.tc[0].value < 131
 
 
+@pytest.mark.parametrize(("share", "onsets"), [(0.05, 1), (0.3, 2)])
+def test_a_second_onset_gains_a_tenth_at_least(measured: Measured, share: float, onsets: int) -> None:
+    curve = measured(DENSER, 1 + 5 * law(DENSER, 171) + 5 * share * law(DENSER, 101), 1e-3, 0)
+    assert len(fit_curve(curve).tc) == onsets
+
+
+@pytest.mark.parametrize("n", [11, 12])
+def test_two_onsets_take_twelve_temperatures(measured: Measured, n: int) -> None:
+    x = np.linspace(30, 250, n)
+    fit = fit_curve(measured(x, 1 + 5 * law(x, 201) + 9 * law(x, 105), 1e-4))
+    assert (TWO in fit.criteria) == (n == 12)
+
+
 def test_intervals_of_two_onsets_are_those_of_the_errors_given(measured: Measured) -> None:
     """Half-lengths on exact data against 1.97 standard deviations from the curvature at the truth."""
     truth = (131.45, 0.35, 126.45, 0.35)  # between temperatures: at one of them a curve has a cusp
@@ -309,6 +324,15 @@ def test_intervals_grow_with_what_the_fit_leaves(measured: Measured) -> None:
     honest, boastful = fit_curve(curve), fit_curve(replace(curve, sigma=curve.sigma / 3))
     assert boastful.scale == pytest.approx(9, rel=0.35)
     assert boastful.tc[0].error == pytest.approx(honest.tc[0].error, rel=0.3)
+
+
+def test_the_scale_counts_the_degrees_of_freedom(measured: Measured) -> None:
+    """Of a curve with errors given three times too small: the sum of squares over n - p is 9 on average."""
+    scales = []
+    for seed in range(10):
+        curve = measured(COARSE, 1 + 5 * law(COARSE, 131), 0.03, seed)
+        scales.append(fit_curve(replace(curve, sigma=curve.sigma / 3)).scale)
+    assert np.mean(scales) == pytest.approx(9, rel=0.2)  # over n + p it would be 5.9
 
 
 def test_draws_that_scatter_widen_the_intervals_and_draws_that_agree_do_not(measured: Measured) -> None:

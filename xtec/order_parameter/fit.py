@@ -102,7 +102,7 @@ def fit_curve(curve: Curve, units: str = "K", resampled: Float64Array | None = N
         return Fit(None, False, f"{few}: an onset cannot be told from a smooth curve")
     tried = _candidates(curve)
     n = len(curve.x)
-    scale = max(1.0, min(one.misfit / max(n - one.n_parameters, 1) for one in tried))
+    scale = _scale(tried, n)
     criterion = {one: one.criterion(n, scale) for one in tried}
     kinds = dict.fromkeys(one.kind for one in tried)
     least = {kind: min(value for one, value in criterion.items() if one.kind == kind) for kind in kinds}
@@ -153,7 +153,7 @@ def _candidates(curve: Curve) -> list[Candidate]:
     """The best of each kind; what is far from the best on its coarse grid is not polished."""
     n = len(curve.x)
     tried = [*smooth(curve), *jump(curve), *one_onset(curve)]
-    scale = max(1.0, min(one.misfit / max(n - one.n_parameters, 1) for one in tried))
+    scale = _scale(tried, n)
 
     def criterion(one: Candidate) -> float:
         return one.criterion(n, scale)
@@ -171,6 +171,11 @@ def _candidates(curve: Curve) -> list[Candidate]:
     rich = [one for one in tried if one.kind in (SMEARED, TWO)]
     better = {one: polished(one, curve) for one in [*chosen, *rich] if criterion(one) < enough}
     return [better.get(one, one) for one in tried]
+
+
+def _scale(tried: Sequence[Candidate], n: int) -> float:
+    """Variance that the best of all leaves over that of counting, at least 1."""
+    return max(1.0, min(one.misfit / max(n - one.n_parameters, 1) for one in tried))
 
 
 def _chosen(
