@@ -67,6 +67,12 @@ def test_an_interval_is_open_where_the_grid_ends(at: float) -> None:
     assert (found.high is None) == (at > 130)
 
 
+@pytest.mark.parametrize("least", [1.3, 2.0, 4.6, 7.7])
+def test_the_value_is_the_lowest_point_of_a_parabola_wherever_it_lies(least: float) -> None:
+    values = np.arange(10.0)
+    assert profile_interval(values, (values - least) ** 2, 3.84).value == pytest.approx(least)
+
+
 def test_beside_a_point_without_a_fit_the_least_grid_point_is_the_value() -> None:
     values = np.arange(5.0)
     assert profile_interval(values, np.array([9.0, np.inf, 1.0, 1.5, 9.0]), 2.0) == Quantity(2.0, 1.0, 4.0)
