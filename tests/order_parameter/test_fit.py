@@ -182,7 +182,9 @@ def test_fluctuations_beside_a_smeared_onset_count_where_they_are_above_zero(mea
         best = Candidate(SMEARED, np.inf, 6, (131.0,), (0.35,), width=8.0).refitted(curve)
         found = _with_tail(best, curve)
         assert len(found) == n
-        assert all(one.coefficients[1] > 0 and one.n_parameters == 7 for one in found)
+        assert all(one.n_parameters == 7 for one in found)
+        assert [one.coefficients[1] for one in found] == pytest.approx([height] * n, rel=0.05)
+        assert [one.tc[0] for one in found] == pytest.approx([131] * n, abs=0.2)
     assert _with_tail(replace(best, kind=SECOND_ORDER), curve) == []
 
 
