@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
 from xtec.core.axes import Axis
 from xtec.core.types import Float64Array
@@ -46,6 +45,9 @@ _LEAST_TURN = 0.2
 
 _TURN_ERRORS = 5.0
 """The same in standard deviations of a point."""
+
+_QUARTER = 0.3186
+"""Standard deviations of a normal distribution within which a quarter of it lies."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _turn(x: Float64Array, y: Float64Array, low: float, high: float) -> tuple[fl
     second differences, for the larger ones are those of the turn.
     """
     windows = np.lib.stride_tricks.sliding_window_view(y, 3)
-    noise = float(np.quantile(np.abs(np.diff(y, 2)), 0.25)) / (norm.ppf(0.625) * np.sqrt(6))
+    noise = float(np.quantile(np.abs(np.diff(y, 2)), 0.25)) / (_QUARTER * np.sqrt(6))
     middle = np.median(windows, axis=1)
     above, below = float(middle.max()) - max(low, high), min(low, high) - float(middle.min())
     end = max(low, high) if above >= below else min(low, high)
