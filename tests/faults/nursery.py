@@ -72,8 +72,8 @@ class Child:
         return True
 
     @property
-    def stands(self) -> bool:
-        """Whether it has been stopped, and can go on."""
+    def stopped(self) -> bool:
+        """Whether it stands still after SIGSTOP, and can go on."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def end(self) -> Ended:

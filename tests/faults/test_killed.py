@@ -238,14 +238,14 @@ def test_a_request_to_end_while_a_library_of_cxx_is_loaded(nursery: Nursery, run
     check_whole(run)
 
 
-STANDS = """
+STOPS_ITSELF = """
 import os, signal, sys
-stood = []
-def stand(event, arguments):
-    if event == "os.rename" and not stood:  # its first file is there: it is under way
-        stood.append(True)
+stopped = []
+def stop(event, arguments):
+    if event == "os.rename" and not stopped:  # its first file is there: it is under way
+        stopped.append(True)
         os.kill(os.getpid(), signal.SIGSTOP)
-sys.addaudithook(stand)
+sys.addaudithook(stop)
 """
 
 
@@ -253,9 +253,9 @@ def test_two_runs_at_once_into_one_folder(
     nursery: Nursery, sample: Path, finished: Path, tmp_path: Path, run_cli: Callable[..., Any]
 ) -> None:
     run = tmp_path / "run"
-    child = nursery.start("cluster", sample, "-o", run, *CLUSTER, before=STANDS)
-    end = time.monotonic() + 60
-    while not child.stands and time.monotonic() < end:
+    child = nursery.start("cluster", sample, "-o", run, *CLUSTER, before=STOPS_ITSELF)
+    end = time.monotonic() + 300
+    while not child.stopped and time.monotonic() < end:
         time.sleep(0.01)
     try:
         second = run_cli("cluster", sample, "-o", run, *CLUSTER, "--force")

@@ -161,15 +161,11 @@ def _turn(x: Float64Array, y: Float64Array, low: float, high: float) -> tuple[fl
     noise = float(np.quantile(np.abs(np.diff(y, 2)), 0.25)) / (_QUARTER * np.sqrt(6))
     middle = np.median(windows, axis=1)
     above, below = float(middle.max()) - max(low, high), min(low, high) - float(middle.min())
-    end = max(low, high) if above >= below else min(low, high)
+    sign, end = (1, max(low, high)) if above >= below else (-1, min(low, high))
     if max(above, below) <= max(_TURN_ERRORS * noise, _LEAST_TURN * abs(end)):
         return None
-    if above >= below:
-        start = int(middle.argmax())
-        i = start + int(windows[start].argmax())
-    else:
-        start = int(middle.argmin())
-        i = start + int(windows[start].argmin())
+    start = int((sign * middle).argmax())
+    i = start + int((sign * windows[start]).argmax())
     return float(x[i]), float(y[i] - end) / (abs(end) or abs(float(y[i])))
 
 
