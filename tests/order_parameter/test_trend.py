@@ -198,6 +198,20 @@ def test_critical_scattering_and_phases_between_two_fields(n, units):
         assert trend.change == pytest.approx(tilt, abs=0.15)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize("width", [8.0, 15.0, 30.0])
+@pytest.mark.parametrize("n", [24, 60, 200])
+def test_what_comes_and_goes_again_is_no_order(n, width, noise):
+    scan, wrong = kelvin(n), 0
+    for seed in range(20):
+        rng = np.random.default_rng([n, int(width), seed])
+        place, tilt, height = rng.uniform(90, 230), rng.uniform(-0.5, 0.5), rng.choice([-0.7, -0.3, 0.3, 2])
+        bump = height * np.exp(-((scan.values - place) ** 2) / (2 * width**2))
+        curve = 1 + bump + tilt * scan.values / 300 + noise * rng.standard_normal(n)
+        wrong += describe(scan, curve).orders
+    assert wrong <= 1
+
+
 @pytest.mark.parametrize("factor", [1e-6, 1e9])
 @pytest.mark.parametrize(
     ("depth", "text"), [(1, "highest at about 150 K (+33 %)"), (-0.5, "lowest at about 150 K (-50 %)")]

@@ -5,8 +5,9 @@ straight background does, or changes smoothly over the whole range, as Bragg pea
 diffuse scattering do. Both are fitted with five parameters: an onset and a polynomial of fourth degree. A
 curve orders if the onset leaves sums of squares that much smaller that its likelihood is e^5 times higher
 (``n/2 ln(S_polynomial / S_onset) >= 5`` for n temperatures and noise of unknown size), at least a fifth
-smaller, and if at least a tenth of the intensity at the lowest temperature sets in there. Of the others,
-those that turn in between, as critical scattering does, are told from those that only rise or fall.
+smaller, if at least a tenth of the intensity at the lowest temperature sets in there, and if a peak or dip
+that has come and gone within the range, again with five parameters, does not fit better. Of the others, those
+that turn in between, as critical scattering does, are told from those that only rise or fall.
 """
 
 from __future__ import annotations
@@ -23,8 +24,14 @@ _SMOOTH_DEGREE = 4
 _MIN_POINTS = 2
 """Points needed on either side of an onset."""
 
-_MOST_ONSETS = 1000
+_MOST_PLACES = 1000
 """Onsets of the grid, which is for a first estimate; each takes a time that goes with the temperatures."""
+
+_PASSING_WIDTHS = (1 / 64, 1 / 32, 1 / 16, 1 / 8)
+"""Standard deviations of a peak or dip within the range, as shares of the range."""
+
+_PASSED = 2.0
+"""Standard deviations from the ends within which it has come and gone."""
 
 _LOG_ODDS = 5.0
 """Logarithm of how much more likely the onset must be than the smooth curve."""
@@ -105,7 +112,8 @@ def describe(scan: Axis, intensity: Float64Array) -> Trend:
     smooth = _smooth_misfit(x, y)
     explained = 1 - misfit / smooth if smooth > 0 else 0.0
     share = rise / low if low > 0 else 0.0
-    if explained < _least_explained(len(x)) or share < _LEAST_RISE:
+    sets_in = explained >= _least_explained(len(x)) and share >= _LEAST_RISE
+    if not sets_in or _passing_misfit(x, y) < misfit:
         turn = _turn(x, y, low, high)
         text = _turn_phrase(scan, *turn) if turn else _smooth_phrase(scan, x, change)
         return Trend(text, False, 0.0, None, change, turn is not None)
@@ -129,26 +137,40 @@ def _smooth_misfit(x: Float64Array, y: Float64Array) -> float:
 
 
 def _best_onset(x: Float64Array, y: Float64Array) -> tuple[float, float, float]:
-    """Onset, intensity gained below it at the lowest temperature, and sum of squares left.
-
-    The straight background is projected out first, so that one coefficient is left to fit for each onset and
-    power on the grid.
-    """
+    """Onset, intensity gained below it at the lowest temperature, and sum of squares left."""
     distinct = np.unique(x)
-    onsets = np.linspace(distinct[_MIN_POINTS], distinct[-_MIN_POINTS - 1], min(4 * len(x), _MOST_ONSETS))
+    onsets = np.linspace(distinct[_MIN_POINTS], distinct[-_MIN_POINTS - 1], min(4 * len(x), _MOST_PLACES))
     depth = np.clip((onsets[:, None] - x) / (onsets - x[0])[:, None], 0.0, None)
-    line, _ = np.linalg.qr(np.stack([np.ones_like(x), (x - x[0]) / np.ptp(x)], axis=1))
-    y = y - line @ (line.T @ y)
     best = (float(x[0]), 0.0, np.inf)
     for power in _TWO_BETA:
-        shape = depth**power
-        shape -= (shape @ line) @ line.T
-        rise = (shape @ y) / np.sum(shape**2, axis=1)
-        misfit = np.where(rise > 0, np.sum((y - rise[:, None] * shape) ** 2, axis=1), np.inf)
+        rise, misfit = _on_a_line(x, y, depth**power)
+        misfit[rise <= 0] = np.inf
         i = int(misfit.argmin())
         if misfit[i] < best[2]:
             best = (float(onsets[i]), float(rise[i]), float(misfit[i]))
     return best
+
+
+def _passing_misfit(x: Float64Array, y: Float64Array) -> float:
+    """Sum of squares that a Gaussian leaves that has come and gone within the range."""
+    places, least = np.unique(x)[:: len(x) // _MOST_PLACES + 1], np.inf
+    for width in np.ptp(x) * np.array(_PASSING_WIDTHS):
+        inside = places[(places - x[0] >= _PASSED * width) & (x[-1] - places >= _PASSED * width)]
+        _, misfit = _on_a_line(x, y, np.exp(-0.5 * ((x - inside[:, None]) / width) ** 2))
+        least = min(least, float(misfit.min(initial=np.inf)))
+    return least
+
+
+def _on_a_line(x: Float64Array, y: Float64Array, shapes: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Height of each shape on a straight background of its own, and the sum of squares that both leave.
+
+    The background is projected out first, so that one coefficient is left to fit for each shape.
+    """
+    line, _ = np.linalg.qr(np.stack([np.ones_like(x), (x - x[0]) / np.ptp(x)], axis=1))
+    y = y - line @ (line.T @ y)
+    shapes = shapes - (shapes @ line) @ line.T
+    height = (shapes @ y) / np.sum(shapes**2, axis=1)
+    return height, np.sum((y - height[:, None] * shapes) ** 2, axis=1)
 
 
 def _turn(x: Float64Array, y: Float64Array, low: float, high: float) -> tuple[float, float] | None:
