@@ -24,7 +24,8 @@ def heard() -> Iterator[None]:
     """A batch system's request to end is as good as Ctrl-C, and neither is lost.
 
     Python drops an exception that comes while it tidies up, in the callback of a weak reference say, and only
-    tells of it: then the interrupt is sent once more.
+    tells of it: then the interrupt is sent once more. What comes after the block ends the process at once, as
+    the system does it: all is written by then, and nobody would catch an exception.
     """
     tell, dropped = sys.unraisablehook, list[bool]()
 
@@ -47,6 +48,8 @@ def heard() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = tell
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _interrupt(*_: object) -> None:

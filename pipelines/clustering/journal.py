@@ -68,7 +68,7 @@ class Journal:
     patience : float
         Seconds of work that are not worth saving.
     began : float
-        Unix time.
+        Unix time, which workers on other machines know too.
     ancestor : Path
         The deepest folder on the way to the run folder that was there before.
     """
@@ -165,13 +165,13 @@ class Journal:
 
     def saver(self) -> Callable[[EMState], None]:
         """Takes down how far the mixture has come, each time the patience has run out."""
-        due = self.began + self.patience
+        due = time.monotonic() + self.patience
 
         def save(state: EMState) -> None:
             nonlocal due
-            if time.time() >= due:
+            if time.monotonic() >= due:
                 _try_to_save(self.folder / "mixture.npy", _SavedState.of(state))
-                due = time.time() + self.patience
+                due = time.monotonic() + self.patience
 
         return save
 

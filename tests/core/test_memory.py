@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from xtec.core import memory
-from xtec.core.errors import ConfigError
-from xtec.core.memory import available_bytes, format_bytes, limit_bytes, parse_bytes
+from xtec.core.errors import ConfigError, InputError
+from xtec.core.memory import available_bytes, format_bytes, is_short_of_memory, limit_bytes, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,22 @@ def test_what_is_no_amount(text: str) -> None:
 )
 def test_shown(amount: float, text: str) -> None:
     assert format_bytes(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (MemoryError(), True),
+        (OSError(errno.ENOMEM, "no"), True),
+        (RuntimeError("can't start new thread"), True),
+        (SystemError("<function f at 0x0> returned NULL without setting an exception"), True),
+        (SystemError("bad argument to internal function"), False),
+        (OSError(errno.ENOSPC, "no"), False),
+        (InputError("memory allocation failed"), False),
+    ],
+)
+def test_what_says_that_memory_is_short(error: Exception, short: bool) -> None:
+    assert is_short_of_memory(error) == short
 
 
 def test_there_is_memory() -> None:

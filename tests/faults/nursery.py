@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 _SERVER = """
 import json, os, resource, signal, sys
 import xtec_cli.main, xtec_pipelines.cluster, xtec_pipelines.watch, xtec_pipelines.order_parameter
@@ -75,6 +77,12 @@ class Child:
     def stopped(self) -> bool:
         """Whether it stands still after SIGSTOP, and can go on."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def wait(self, seconds: float) -> None:
+        """Until it has ended, but no longer."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and psutil.pid_exists(self.pid):
+            time.sleep(0.01)
 
     def end(self) -> Ended:
         """Wait for it."""
@@ -147,7 +155,7 @@ class Nursery:
     def run_until(self, seconds: float, number: signal.Signals, *arguments: object, **how: Any) -> Ended:
         """A command that gets a signal after so many seconds, if it has not ended by then."""
         child = self.start(*arguments, **how)
-        time.sleep(seconds)
+        child.wait(seconds)
         child.signal(number)
         return child.end()
 

@@ -38,9 +38,7 @@ def times(few: int, many: int) -> pytest.MarkDecorator:
 
 def kill(child: Child, moment: float, number: signal.Signals) -> tuple[bool, str]:
     """Send a signal after a while; whether it hit, and what the command said."""
-    end = time.monotonic() + moment
-    while time.monotonic() < end and psutil.pid_exists(child.pid):
-        time.sleep(0.01)
+    child.wait(moment)
     child.signal(number)
     ended = child.end()
     if ended.code == 0:
@@ -236,6 +234,24 @@ def test_a_request_to_end_while_a_library_of_cxx_is_loaded(nursery: Nursery, run
     assert ended.code == 130, ended
     assert "Traceback" not in ended.stderr
     check_whole(run)
+
+
+LATE = """
+import atexit, signal
+atexit.register(signal.raise_signal, signal.NUMBER)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_end_when_all_is_done(
+    nursery: Nursery, sample: Path, finished: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    ended = nursery.run("cluster", sample, "-o", run, *CLUSTER, before=LATE.replace("NUMBER", number.name))
+    assert ended.code == -number
+    assert ended.stderr == ""
+    check_whole(run)
+    assert labels(run) == labels(finished)
 
 
 STOPS_ITSELF = """

@@ -22,8 +22,8 @@ _GROUPS = {
 
 _NO_LIMIT = 2**60
 
-_NO_MEMORY = ("can't start new thread", "memory allocation failed")
-"""What Python and HDF5 say when there is no memory for a thread's stack, or for a chunk."""
+_NO_MEMORY = ("can't start new thread", "memory allocation failed", "NULL without setting an exception")
+"""What is said without memory for a thread's stack, for a chunk of HDF5, or for the exception itself."""
 
 
 def parse_bytes(text: str) -> int:
@@ -66,7 +66,9 @@ def is_short_of_memory(error: BaseException) -> bool:
     """Whether an error says that the system has refused memory."""
     if isinstance(error, XtecError):
         return False
-    said = isinstance(error, RuntimeError | OSError) and any(text in str(error) for text in _NO_MEMORY)
+    said = isinstance(error, RuntimeError | OSError | SystemError) and any(
+        text in str(error) for text in _NO_MEMORY
+    )
     return isinstance(error, MemoryError) or said or getattr(error, "errno", None) == errno.ENOMEM
 
 
