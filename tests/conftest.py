@@ -136,6 +136,26 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcom
         logging.getLogger(name).setLevel(level)
 
 
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+saved = []
+def interrupt(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith("mixture.npy"):
+        saved.append(True)
+    elif event == "open" and saved == [True]:
+        saved.append("told")
+        signal.raise_signal(signal.NUMBER)
+sys.addaudithook(interrupt)
+"""
+
+
+@pytest.fixture
+def interrupted() -> Callable[[str], str]:
+    """Code before a command that makes it get a signal (by name) once it has saved something of its run."""
+    return lambda number: INTERRUPTED.replace("NUMBER", number)
+
+
 def grid(*shape: int) -> dict[str, np.ndarray]:
     """Axes of a volume: the last of Ql, Qk, Qh, a tenth of a reciprocal lattice unit a step."""
     names = ("Ql", "Qk", "Qh")[-len(shape) :]

@@ -359,26 +359,13 @@ class TestDryRun:
                 assert dry.stderr == real.stderr
 
 
-INTERRUPTED = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-saved = []
-def interrupt(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith("mixture.npy"):
-        saved.append(True)
-    elif event == "open" and saved == [True]:
-        saved.append("told")
-        signal.raise_signal(signal.SIGINT)
-sys.addaudithook(interrupt)
-"""
-"""A command that gets Ctrl-C once it has saved something of its run."""
-
-
 class TestInterrupted:
-    def test_the_command_that_is_named_goes_on(self, tmp_path: Path, run_cli: RunCli) -> None:
+    def test_the_command_that_is_named_goes_on(
+        self, tmp_path: Path, run_cli: RunCli, interrupted: Callable[[str], str]
+    ) -> None:
         assert run_cli("simulate", "tiny", "-o", tmp_path / "s.nxs").code == 0
         call = ("cluster", "s.nxs", "-o", "my run", "-k", "4", "--save-after", "0", "--force", "--no-figures")
-        launched = [sys.executable, "-c", INTERRUPTED + ENTRY, *call]
+        launched = [sys.executable, "-c", interrupted("SIGINT") + ENTRY, *call]
         done = subprocess.run(launched, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 130, done.stderr
         assert "Traceback" not in done.stderr

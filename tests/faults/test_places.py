@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -242,24 +243,11 @@ def test_a_watch_on_clocks_that_jump_and_disks_that_lag(
     count({"tried": tries})
 
 
-INTERRUPTED = """
-import signal, sys
-saved = []
-def interrupt(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith("mixture.npy"):
-        saved.append(True)
-    elif event == "open" and saved == [True]:
-        saved.append("told")
-        signal.raise_signal(signal.SIGTERM)
-sys.addaudithook(interrupt)
-"""
-
-
 def test_a_run_on_a_clock_that_jumps_can_be_gone_on_with(
-    nursery: Nursery, sample: Path, finished: Path, tmp_path: Path
+    nursery: Nursery, sample: Path, finished: Path, tmp_path: Path, interrupted: Callable[[str], str]
 ) -> None:
     call = ("cluster", sample, "-o", tmp_path / "run", *CLUSTER, "--save-after", "0", "--resume")
-    ended = nursery.run(*call, before=JUMPING + INTERRUPTED)
+    ended = nursery.run(*call, before=JUMPING + interrupted("SIGTERM"))
     check_clear(ended, 130)
     assert "go on with" in ended.stderr, ended
     ended = nursery.run(*call, "-v", before=JUMPING)
