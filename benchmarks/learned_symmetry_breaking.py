@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from xtec.core.reflections import BrokenSymmetry
-from xtec.io.clustered import read_clustered
+from xtec.io.run.clustered import read_clustered
 from xtec.reciprocal import make_lattice
 from xtec.simulation import Overrides, broken_operations, make_specs
 from xtec_pipelines.cluster import run_cluster

@@ -26,8 +26,8 @@ import h5py
 import machine
 import series
 
-from xtec.io.arrival_writer import record_work
-from xtec.io.nexus_writer import now
+from xtec.io.nexus.writer import now
+from xtec.io.writing.arrival import record_work
 from xtec_pipelines.validation import validated
 from xtec_pipelines.watch import run_watch
 from xtec_pipelines.watching.config import WatchConfig

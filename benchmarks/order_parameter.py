@@ -45,8 +45,8 @@ class Outcome:
 
 def one_series(number: int, orders: bool) -> Outcome:
     """Simulate, cluster and analyse one series."""
-    from xtec.io.clustered import read_clustered
-    from xtec.io.series_writer import Storage
+    from xtec.io.run.clustered import read_clustered
+    from xtec.io.writing.series import Storage
     from xtec.simulation import Overrides, make_specs
     from xtec_pipelines.cluster import run_cluster
     from xtec_pipelines.config import make_config

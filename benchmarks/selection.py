@@ -20,7 +20,7 @@ import numpy as np
 from selection_series import CONTENTS, Origins, counts_by_class, make_spec
 
 from xtec.core.results import ClusterRun
-from xtec.io.series_writer import Storage, write_stacked
+from xtec.io.writing.series import Storage, write_stacked
 from xtec.peaks import connect
 from xtec.simulation import SimulatedSeries
 from xtec_pipelines.cluster import run_cluster

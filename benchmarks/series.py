@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xtec.core.chunking import Block, block_shape
 from xtec.core.parallel import n_cores
 from xtec.io import Series, open_series
-from xtec.io.series import Stacked
+from xtec.io.reading.series import Stacked
 from xtec.simulation import Overrides
 from xtec_pipelines.simulate import Layout, SimulateConfig, run_simulate
 

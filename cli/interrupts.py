@@ -62,7 +62,7 @@ def resumable(settings: Settings, folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        from xtec.io.run_folder import PROGRESS
+        from xtec.io.run.folder import PROGRESS
 
         if any(folder.rglob(PROGRESS)):
             settings.go_on = resuming_command(settings.arguments)

@@ -14,11 +14,11 @@ from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, PeakTable
 from xtec.core.types import ClusterMap, Mode, VoxelChanges
 from xtec.io import Series, open_series, read_curves
-from xtec.io.nexus_writer import now
-from xtec.io.provenance import describe_inputs, environment, program_version
-from xtec.io.run_folder import check_output, is_finished
-from xtec.io.sole_use import sole_use
-from xtec.io.stamps import Unchanged
+from xtec.io.disk.sole_use import sole_use
+from xtec.io.disk.stamps import Unchanged
+from xtec.io.nexus.writer import now
+from xtec.io.reading.provenance import describe_inputs, environment, program_version
+from xtec.io.run.folder import check_output, is_finished
 from xtec.mixture import GaussianMixture
 from xtec.order_parameter import cluster_curves, reasons_to_drop
 from xtec_pipelines.clustering.averaged import every_peak

@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from xtec.core.errors import OutputError
-from xtec.io.run_folder import PROGRESS
-from xtec.io.sole_use import contents
+from xtec.io.disk.sole_use import contents
+from xtec.io.run.folder import PROGRESS
 from xtec_pipelines.config import ClusterConfig, make_config
 
 SAMPLE = "srn_cdw.nxs"

@@ -10,8 +10,8 @@ import numpy as np
 from xtec.core.axes import Axis
 from xtec.core.parallel import n_cores
 from xtec.io import Series, open_series
-from xtec.io.storage import storage_notes
-from xtec.io.tree import file_tree
+from xtec.io.hdf5.tree import file_tree
+from xtec.io.reading.storage import storage_notes
 from xtec_pipelines.config import InputConfig
 from xtec_pipelines.streaming.plan import RunPlan, plan_run
 

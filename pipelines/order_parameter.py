@@ -17,9 +17,9 @@ from xtec.core.progress import Progress
 from xtec.core.results import ClusteredRun
 from xtec.core.types import Float64Array
 from xtec.core.wording import plain
-from xtec.io.clustered import read_clustered
-from xtec.io.findings import write_order_parameter
-from xtec.io.tables import write_peaks
+from xtec.io.run.clustered import read_clustered
+from xtec.io.run.findings import write_order_parameter
+from xtec.io.run.tables import write_peaks
 from xtec.order_parameter import ClusterPeaks, onsets_of_peaks, order_parameters
 from xtec.plugins import open_plugin, parse_plugin
 from xtec.reciprocal import (

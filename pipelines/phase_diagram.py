@@ -19,11 +19,11 @@ from xtec.core.order import OrderFindings
 from xtec.core.progress import Progress
 from xtec.core.quantities import Quantity
 from xtec.core.results import ClusteredRun
-from xtec.io.atomic import write_json, write_text
-from xtec.io.clustered import read_clustered
-from xtec.io.phase_diagram import write_phase_diagram
-from xtec.io.run_folder import check_output
-from xtec.io.sole_use import sole_use
+from xtec.io.disk.atomic import write_json, write_text
+from xtec.io.disk.sole_use import sole_use
+from xtec.io.run.clustered import read_clustered
+from xtec.io.run.folder import check_output
+from xtec.io.run.phase_diagram import write_phase_diagram
 from xtec.order_parameter import LEAST_TEMPERATURES
 from xtec.phase_diagram import SampleTransitions, assemble
 from xtec_pipelines.cluster import run_cluster

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xtec.core.parallel import n_cores
-from xtec.io.run_folder import check_output
+from xtec.io.run.folder import check_output
 from xtec_pipelines.clustering.plugged import RunPlugins
 from xtec_pipelines.clustering.second_pass import load_parent
 from xtec_pipelines.clustering.writers import check_writers

@@ -14,10 +14,10 @@ from xtec.core.memory import format_bytes
 from xtec.core.progress import Progress
 from xtec.core.results import ClusteredRun
 from xtec.io import Series, open_series
-from xtec.io.atomic import write_text
-from xtec.io.clustered import read_clustered, read_probability
-from xtec.io.provenance import Process, read_process
-from xtec.io.run_folder import read_summary
+from xtec.io.disk.atomic import write_text
+from xtec.io.reading.provenance import Process, read_process
+from xtec.io.run.clustered import read_clustered, read_probability
+from xtec.io.run.folder import read_summary
 from xtec.report import (
     IntensityCollector,
     IntensityVolume,

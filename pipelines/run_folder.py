@@ -15,9 +15,9 @@ from xtec.core.progress import Progress
 from xtec.core.results import ClusterRun, Selection
 from xtec.core.types import Mode, Significance
 from xtec.io import write_results
-from xtec.io.atomic import make_folder, replacing, write_json, write_text
-from xtec.io.run_folder import create_folder, read_summary
-from xtec.io.sole_use import sole_use
+from xtec.io.disk.atomic import make_folder, replacing, write_json, write_text
+from xtec.io.disk.sole_use import sole_use
+from xtec.io.run.folder import create_folder, read_summary
 from xtec_pipelines.config import ClusterConfig, dump_recipe
 
 

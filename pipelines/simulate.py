@@ -12,8 +12,8 @@ from typing import Any
 
 from xtec.core.axes import parse_interval, parse_region
 from xtec.core.errors import ConfigError
-from xtec.io.nxrefine_writer import write_nxrefine
-from xtec.io.series_writer import Storage, refuse_existing, write_stacked
+from xtec.io.writing.nxrefine import write_nxrefine
+from xtec.io.writing.series import Storage, refuse_existing, write_stacked
 from xtec.simulation import Overrides, SeriesSpec, SimulatedSeries, make_specs
 
 _log = logging.getLogger(__name__)

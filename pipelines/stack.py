@@ -12,9 +12,9 @@ from pydantic import field_validator, model_validator
 from xtec.core.errors import ConfigError
 from xtec.core.progress import Progress
 from xtec.io import Series, open_series
-from xtec.io.links import Bounds
-from xtec.io.series_writer import Storage
-from xtec.io.stack_writer import check_output_file, write_copy, write_virtual
+from xtec.io.hdf5.links import Bounds
+from xtec.io.writing.series import Storage
+from xtec.io.writing.stack import check_output_file, write_copy, write_virtual
 from xtec_pipelines.config import InputConfig
 
 logger = logging.getLogger(__name__)

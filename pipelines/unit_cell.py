@@ -25,9 +25,9 @@ from xtec.core.reflections import (
 )
 from xtec.core.results import ClusteredRun
 from xtec.core.types import Mode
-from xtec.io.clustered import read_clustered
-from xtec.io.findings import write_unit_cell
-from xtec.io.tables import write_peaks
+from xtec.io.run.clustered import read_clustered
+from xtec.io.run.findings import write_unit_cell
+from xtec.io.run.tables import write_peaks
 from xtec.reciprocal import (
     Lattice,
     absent,

@@ -29,12 +29,12 @@ from xtec.core.errors import (
 from xtec.core.progress import Progress
 from xtec.core.results import Changes, ClusterRun
 from xtec.io import OpenOptions
-from xtec.io.arrivals import WatchedFolder
-from xtec.io.mirror import Mirror
-from xtec.io.open import join_volumes
-from xtec.io.readiness import Found, Signature
-from xtec.io.run_folder import check_output
-from xtec.io.sole_use import sole_use
+from xtec.io.arriving.arrivals import WatchedFolder
+from xtec.io.arriving.mirror import Mirror
+from xtec.io.arriving.readiness import Found, Signature
+from xtec.io.disk.sole_use import sole_use
+from xtec.io.reading.open import join_volumes
+from xtec.io.run.folder import check_output
 from xtec.operando.follow import ClusterMembers
 from xtec_pipelines.cluster import cluster_series
 from xtec_pipelines.clustering.following import Following

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from xtec.io.series_writer import Storage
+from xtec.io.writing.series import Storage
 from xtec.simulation import Overrides, SeriesSpec, make_specs
 from xtec_pipelines.simulate import Layout, SimulateConfig, run_simulate, write_simulation
 

@@ -67,8 +67,8 @@ def open_run(path: str | Path) -> Run:
 
 
 def open_phase_diagram(path: str | Path) -> xarray.Dataset:
-    """Open a phase diagram as an xarray Dataset; see `xtec.io.phase_diagram.open_phase_diagram`."""
-    from xtec.io.phase_diagram import open_phase_diagram as open_
+    """Open a phase diagram as an xarray Dataset; see `xtec.io.run.phase_diagram.open_phase_diagram`."""
+    from xtec.io.run.phase_diagram import open_phase_diagram as open_
 
     return open_(path)
 

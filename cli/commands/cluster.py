@@ -68,7 +68,7 @@ def rehearse_and_show(settings: Settings, config: Any) -> None:
 
 def run_and_show(settings: Settings, config: Any, *, sweep: bool = False) -> None:
     """Run a configuration and show its table (or its summary as JSON); before it the sweep, if asked for."""
-    from xtec.io.run_folder import is_finished, read_summary
+    from xtec.io.run.folder import is_finished, read_summary
     from xtec_cli.interrupts import resumable
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_next, show_run, show_selection

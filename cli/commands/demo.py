@@ -25,7 +25,7 @@ def demo(settings: Settings, output: str) -> None:
     xtec demo
     xtec demo -o /tmp/demo
     """
-    from xtec.io.run_folder import read_summary
+    from xtec.io.run.folder import read_summary
     from xtec_cli.progress import terminal_progress
     from xtec_cli.show import show_json, show_run
     from xtec_cli.show_findings import show_order

@@ -70,7 +70,7 @@ def _do(settings: Settings, job: Job, *, resume: bool) -> None:
     """The command of a recipe and what follows, each shown as on its own; as JSON, what comes of all."""
     import time
 
-    from xtec.io.run_folder import read_summary
+    from xtec.io.run.folder import read_summary
     from xtec_cli.show import show_json
     from xtec_pipelines.recipes.record import is_done, remember
 

@@ -30,10 +30,10 @@ from xtec.core.errors import (
 from xtec.core.parallel import n_cores
 from xtec.core.types import CovarianceType, Float64Array
 from xtec.io import Series
-from xtec.io.atomic import make_folder, write_text
-from xtec.io.provenance import describe_inputs, program_version
-from xtec.io.run_folder import PROGRESS
-from xtec.io.scratch import load_record, save_record
+from xtec.io.disk.atomic import make_folder, write_text
+from xtec.io.disk.scratch import load_record, save_record
+from xtec.io.reading.provenance import describe_inputs, program_version
+from xtec.io.run.folder import PROGRESS
 from xtec.mixture import EMState, MixtureParameters
 from xtec_pipelines.config import ClusterConfig
 from xtec_pipelines.streaming.holding import Held

@@ -16,7 +16,7 @@ from pathlib import Path
 from xtec.compat.distributions import reference_version
 from xtec.core.backend import cupy_is_installed, open_cuda
 from xtec.core.errors import BackendUnavailableError
-from xtec.io.provenance import DISTRIBUTION, program_version
+from xtec.io.reading.provenance import DISTRIBUTION, program_version
 from xtec.plugins import SLOTS, entries, load, owner
 from xtec_pipelines.health.diagnosis import Diagnosis
 

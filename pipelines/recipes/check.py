@@ -15,8 +15,8 @@ from xtec.core.errors import ConfigError, SeriesNotFoundError, XtecError
 from xtec.core.parallel import n_cores
 from xtec.core.types import Backend, Float64Array
 from xtec.io import Series, open_series
-from xtec.io.run_folder import check_output
-from xtec.io.stack_writer import check_output_file
+from xtec.io.run.folder import check_output
+from xtec.io.writing.stack import check_output_file
 from xtec.plugins import load, open_plugin, parse_plugin
 from xtec.reciprocal import find_space_group, parse_condition
 from xtec_pipelines.clustering.plugged import RunPlugins

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xtec.core.errors import ConfigError, OutputError
-from xtec.io.atomic import write_text
+from xtec.io.disk.atomic import write_text
 
 SCHEMA = "recipe.schema.json"
 """Beside a recipe, for editors; it says so itself in its first line."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xtec.core.errors import InputError
-from xtec.io.run_folder import read_summary
+from xtec.io.run.folder import read_summary
 from xtec_pipelines.recipes.commands import OUTPUT
 from xtec_pipelines.recipes.recipe import Job, Step
 from xtec_pipelines.run_folder import change_summary, changing

@@ -21,7 +21,7 @@ import tomli_w
 from xtec.core.errors import OutputError, XtecError
 from xtec.core.parallel import n_cores
 from xtec.core.progress import Progress
-from xtec.io.run_folder import PROGRESS
+from xtec.io.run.folder import PROGRESS
 from xtec_pipelines.config import InputConfig
 from xtec_pipelines.recipes.recipe import LOGS, Job, Recipe, Step
 from xtec_pipelines.recipes.record import finished, seconds_of

@@ -13,8 +13,8 @@ from typing import Any
 from xtec.core.errors import InputError
 from xtec.core.quantities import Quantity
 from xtec.core.wording import plain
-from xtec.io.atomic import make_folder, write_json, write_text
-from xtec.io.run_folder import read_summary
+from xtec.io.disk.atomic import make_folder, write_json, write_text
+from xtec.io.run.folder import read_summary
 from xtec_pipelines.recipes.recipe import TABLES, Job
 
 _COLUMNS = (

@@ -14,9 +14,9 @@ import numpy as np
 
 from xtec.core.durations import parse_duration
 from xtec.core.errors import ConfigError, OutputError
-from xtec.io.arrival_writer import link_to, locked, measure_badly, record_work, write_slowly
-from xtec.io.nexus import find_data, read_scan_value
-from xtec.io.nexus_writer import now
+from xtec.io.nexus.data import find_data, read_scan_value
+from xtec.io.nexus.writer import now
+from xtec.io.writing.arrival import link_to, locked, measure_badly, record_work, write_slowly
 from xtec.simulation import SimulatedSeries, make_specs
 from xtec_pipelines.simulate import (
     Layout,

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from xtec.io import Series
-from xtec.io.reader import SeriesReader
+from xtec.io.reading.reader import SeriesReader
 
 _lock = threading.Lock()
 _open: dict[Any, SeriesReader] = {}

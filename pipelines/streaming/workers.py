@@ -11,7 +11,7 @@ from xtec.core.errors import ConfigError
 from xtec.core.parallel import Store, Threads, one_blas_thread
 from xtec.core.resident import Resident
 from xtec.core.shards import Workers
-from xtec.io.scratch import Scratch
+from xtec.io.disk.scratch import Scratch
 from xtec_pipelines.streaming.devices import resident_bytes
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from xtec.core.errors import InputError, OutputError
 from xtec.core.progress import Progress
 from xtec.io import OpenOptions
-from xtec.io.mirror import Mirror
-from xtec.io.readiness import Found, Signature
-from xtec.io.volume import open_volume
+from xtec.io.arriving.mirror import Mirror
+from xtec.io.arriving.readiness import Found, Signature
+from xtec.io.reading.volume import open_volume
 
 _RETRY = 60.0
 """Seconds after which a file that could not be copied is tried again though it has not changed."""

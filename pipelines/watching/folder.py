@@ -15,10 +15,10 @@ from xtec.core.errors import InputError, OutputError
 from xtec.core.palette import cluster_color
 from xtec.core.results import ClusterRun
 from xtec.io import write_results
-from xtec.io.arrival_events import Status
-from xtec.io.atomic import write_json, write_text
-from xtec.io.readiness import Found
-from xtec.io.run_folder import create_folder, read_summary
+from xtec.io.arriving.events import Status
+from xtec.io.arriving.readiness import Found
+from xtec.io.disk.atomic import write_json, write_text
+from xtec.io.run.folder import create_folder, read_summary
 from xtec.operando.follow import ClusterMembers
 from xtec.report import live_page
 from xtec_pipelines.config import ClusterConfig, dump_recipe

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import xtec
-from xtec.io.reader import SeriesReader
+from xtec.io.reading.reader import SeriesReader
 
 RunCli = Callable[..., object]
 WriteSeries = Callable[..., Path]

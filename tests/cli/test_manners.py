@@ -320,7 +320,7 @@ class TestDryRun:
     def test_nothing_is_read_or_written(
         self, command: str, series: Path, tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from xtec.io.reader import SeriesReader
+        from xtec.io.reading.reader import SeriesReader
 
         def refuse(*_: object, **__: object) -> None:
             raise AssertionError("voxels were read")
@@ -382,7 +382,7 @@ class TestInterrupted:
     def test_where_nothing_is_left_it_says_so(
         self, series: Path, tmp_path: Path, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from xtec.io.reader import SeriesReader
+        from xtec.io.reading.reader import SeriesReader
 
         def interrupt(*_: object, **__: object) -> None:
             raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import xtec
-from xtec.io.truth import read_truth
+from xtec.io.writing.truth import read_truth
 from xtec_pipelines.order_parameter import OrderConfig, run_order_parameter
 
 SERIES = Path(__file__).resolve().parents[2] / "sample_data" / "srn_cdw.nxs"

@@ -16,7 +16,7 @@ import pytest
 import tomli_w
 
 from xtec.core.errors import SeriesNotFoundError
-from xtec.io.phase_diagram import open_phase_diagram
+from xtec.io.run.phase_diagram import open_phase_diagram
 from xtec_pipelines.phase_diagram import DiagramFindings, PhaseDiagramConfig, run_phase_diagram
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"

@@ -18,8 +18,8 @@ from scipy import ndimage
 
 import xtec
 from xtec.core.errors import InputError, OutputError, SeriesNotFoundError
-from xtec.io import atomic
-from xtec.io.atomic import replacing, write_text
+from xtec.io.disk import atomic
+from xtec.io.disk.atomic import replacing, write_text
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 FOLDER = SAMPLES / "nxrefine"
@@ -453,7 +453,7 @@ class TestWholeOrNotAtAll:
         def fail(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("xtec.io.results._write_process", fail)
+        monkeypatch.setattr("xtec.io.run.results._write_process", fail)
         done = run_cli("cluster", tiny, "-o", tmp_path / "run")
         assert done.code == 2
         assert "No space left on device" in done.stderr

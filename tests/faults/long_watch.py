@@ -28,8 +28,8 @@ import h5py
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from xtec.io.arrival_writer import link_to, locked, record_work, write_slowly
-from xtec.io.nexus_writer import now
+from xtec.io.nexus.writer import now
+from xtec.io.writing.arrival import link_to, locked, record_work, write_slowly
 
 XTEC = (sys.executable, "-c", "import sys; from xtec_cli.main import main; main(sys.argv[1:])")
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import OutputError
-from xtec.io import hdf5_output
-from xtec.io.hdf5_output import check_room, new_hdf5
+from xtec.io.hdf5 import output
+from xtec.io.hdf5.output import check_room, new_hdf5
 
 
 def fill(file: h5py.File) -> None:
@@ -66,7 +66,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], list[int]]:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return _pwrite(number, data, place)
 
-        monkeypatch.setattr(hdf5_output.os, "pwrite", pwrite)
+        monkeypatch.setattr(output.os, "pwrite", pwrite)
         return written
 
     _pwrite = os.pwrite
@@ -100,7 +100,7 @@ def test_a_disk_that_takes_only_part_of_a_write_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pwrite = os.pwrite
-    monkeypatch.setattr(hdf5_output.os, "pwrite", lambda number, data, at: pwrite(number, data[:1000], at))
+    monkeypatch.setattr(output.os, "pwrite", lambda number, data, at: pwrite(number, data[:1000], at))
     with new_hdf5(tmp_path / "a.nxs") as file:
         fill(file)
     monkeypatch.undo()

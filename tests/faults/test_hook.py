@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xtec.io.processes import started
+from xtec.io.disk.processes import started
 from xtec_pipelines.watching.hook import call_hook
 
 HANGS = """

@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import OutputError
-from xtec.io.run_folder import check_output
-from xtec.io.sole_use import LOCK, Owner, refuse_if_used, sole_use
+from xtec.io.disk.sole_use import LOCK, Owner, refuse_if_used, sole_use
+from xtec.io.run.folder import check_output
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from xtec.io.sole_use import sole_use
+from xtec.io.disk.sole_use import sole_use
 with sole_use(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -37,7 +37,7 @@ _CONTEND = """
 import os, sys, time
 from pathlib import Path
 from xtec.core.errors import OutputError
-from xtec.io.sole_use import sole_use
+from xtec.io.disk.sole_use import sole_use
 folder, inside = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -128,7 +128,7 @@ def test_a_lock_of_another_machine_is_never_taken_over(tmp_path: Path) -> None:
 _STOP = """
 import os, signal, sys
 from pathlib import Path
-from xtec.io.sole_use import sole_use
+from xtec.io.disk.sole_use import sole_use
 def stop(event, arguments):
     if event in ("open", "os.link", "os.remove") and ".lock" in str(arguments[0]):
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -178,7 +178,7 @@ def test_what_was_to_become_a_lock_is_no_content(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_was_never_written_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xtec.io.sole_use._PATIENCE", 0.1)
+    monkeypatch.setattr("xtec.io.disk.sole_use._PATIENCE", 0.1)
     (tmp_path / LOCK).touch()
     with sole_use(tmp_path):
         assert (tmp_path / LOCK).stat().st_size

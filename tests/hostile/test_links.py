@@ -12,7 +12,7 @@ import pytest
 
 from xtec.core.errors import InputError, SeriesNotFoundError
 from xtec.io import OpenOptions, open_series
-from xtec.io.arrivals import WatchedFolder
+from xtec.io.arriving.arrivals import WatchedFolder
 
 WriteSeries = Callable[..., Path]
 DATA = "entry/data/data"

@@ -18,8 +18,8 @@ from scipy.io import netcdf_file
 import xtec
 from xtec.core.errors import InputError
 from xtec.io import open_series
-from xtec.io.guard import fatality
-from xtec.io.tree import file_tree
+from xtec.io.hdf5.guard import fatality
+from xtec.io.hdf5.tree import file_tree
 
 WriteSeries = Callable[..., Path]
 Change = Callable[[h5py.File], None]
@@ -389,8 +389,8 @@ class TestGuard:
     @on_linux
     def test_what_is_short_of_memory(self, monkeypatch: pytest.MonkeyPatch, tight: bool) -> None:
         """Under the user's own limit a crash, or want of memory, need not be the file's fault."""
-        monkeypatch.setattr("xtec.io.guard.CPU_SECONDS", (1.0, 0.0))
-        monkeypatch.setattr("xtec.io.guard._is_tight", lambda: tight)
+        monkeypatch.setattr("xtec.io.hdf5.guard.CPU_SECONDS", (1.0, 0.0))
+        monkeypatch.setattr("xtec.io.hdf5.guard._is_tight", lambda: tight)
 
         def want() -> None:
             raise MemoryError
@@ -401,7 +401,7 @@ class TestGuard:
 
     @on_linux
     def test_what_does_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("xtec.io.guard.CPU_SECONDS", (1.0, 0.0))
+        monkeypatch.setattr("xtec.io.hdf5.guard.CPU_SECONDS", (1.0, 0.0))
 
         def for_ever() -> None:
             while True:

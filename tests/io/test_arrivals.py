@@ -14,8 +14,8 @@ import pytest
 
 from xtec.core.errors import ConfigError
 from xtec.io import OpenOptions, open_series
-from xtec.io.arrivals import Event, Signature, WatchedFolder
-from xtec.io.watched_file import LOCK_EXPIRY
+from xtec.io.arriving.arrivals import Event, Signature, WatchedFolder
+from xtec.io.arriving.watched_file import LOCK_EXPIRY
 
 SHAPE = (2, 3, 4)
 REST = 5.0

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from xtec.io.arrivals import Event, Signature, WatchedFolder
+from xtec.io.arriving.arrivals import Event, Signature, WatchedFolder
 
 REST = 5.0
 NAMES = st.sampled_from(("a", "b", "c", "d", "e"))

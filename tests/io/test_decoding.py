@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import InputError
-from xtec.io.decoding import Decoder, Filter, decoder_of, stored
+from xtec.io.hdf5.decoding import Decoder, Filter, decoder_of, stored
 
 CODECS: dict[str, dict[str, object]] = {
     "none": {},

@@ -16,8 +16,8 @@ import pytest
 import xtec
 from xtec.core.errors import InputError, SeriesNotFoundError
 from xtec.io import OpenOptions, open_series
-from xtec.io.hdf5 import open_hdf5
-from xtec.io.nexus import value_in_name
+from xtec.io.hdf5.opening import open_hdf5
+from xtec.io.nexus.data import value_in_name
 
 WriteFolder = Callable[..., Path]
 RNG = np.random.default_rng(5)

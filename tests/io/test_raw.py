@@ -18,13 +18,13 @@ import pytest
 
 from xtec.core.errors import InputError, SeriesNotFoundError
 from xtec.io import open_series
-from xtec.io.chunk_table import SerialOnlyError
-from xtec.io.decoding import stored
-from xtec.io.locate import locate
-from xtec.io.raw import open_raw
-from xtec.io.reader import SeriesReader
-from xtec.io.series import PerTemperature, Series, Stacked
-from xtec.io.storage import storage_notes
+from xtec.io.hdf5.chunk_table import SerialOnlyError
+from xtec.io.hdf5.decoding import stored
+from xtec.io.hdf5.locate import locate
+from xtec.io.reading.raw import open_raw
+from xtec.io.reading.reader import SeriesReader
+from xtec.io.reading.series import PerTemperature, Series, Stacked
+from xtec.io.reading.storage import storage_notes
 
 WriteSeries = Callable[..., Path]
 SHAPE = (7, 9, 11, 13)
@@ -117,8 +117,8 @@ def test_rank(tmp_path: Path, shape: tuple[int, ...], chunked: bool) -> None:
 def test_contiguous_storage_in_calls_of_any_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gap: int, span: int
 ) -> None:
-    monkeypatch.setattr("xtec.io.raw._GAP_BYTES", gap)
-    monkeypatch.setattr("xtec.io.raw._SPAN_BYTES", span)
+    monkeypatch.setattr("xtec.io.reading.raw._GAP_BYTES", gap)
+    monkeypatch.setattr("xtec.io.reading.raw._SPAN_BYTES", span)
     values = counts(5, 6, 7, 8)
     check_boxes(write(tmp_path, values), values)
 
@@ -246,7 +246,7 @@ class TestThroughHDF5:
     def test_a_library_that_is_not_there(
         self, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("xtec.io.decoding._function", lambda *arguments: None)
+        monkeypatch.setattr("xtec.io.hdf5.decoding._function", lambda *arguments: None)
         storage = {"chunks": (2, 4, 5), **hdf5plugin.Bitshuffle()}
         self.assert_reads_alike(write_series(counts(5, 6, 7), **storage), "bitshuffle")
 
@@ -297,7 +297,7 @@ def test_reading_into_an_array(write_series: WriteSeries) -> None:
 
 
 def test_a_folder_of_files(write_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xtec.io.reader._MAX_OPEN", 2)
+    monkeypatch.setattr("xtec.io.reading.reader._MAX_OPEN", 2)
     volumes = {f"{t}K": counts(6, 7, 8) + t for t in (30, 50, 70, 90)}
     folder = write_folder(volumes, chunks=(4, 4, 4), **hdf5plugin.Bitshuffle())
     expected = np.stack(list(volumes.values()))
@@ -520,7 +520,7 @@ class TestStorageNotes:
         assert "1280 separate reads" in note
 
     def test_large_chunks(self, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("xtec.io.storage._LARGE_BLOCK", 10_000)
+        monkeypatch.setattr("xtec.io.reading.storage._LARGE_BLOCK", 10_000)
         (note,) = storage_notes(open_series(write_series(counts(4, 32, 32), chunks=(1, 32, 32))))
         assert "16.4 kB" in note
 

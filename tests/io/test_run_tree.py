@@ -12,8 +12,8 @@ import pytest
 from xtec.core.order import OrderFindings
 from xtec.core.results import ClusterRun
 from xtec.core.types import ClusterMap
-from xtec.io import run_tree
-from xtec.io.run_folder import open_run, read_curves
+from xtec.io.run import tree
+from xtec.io.run.folder import open_run, read_curves
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 from xtec_pipelines.order_parameter import OrderConfig, run_order_parameter
@@ -52,12 +52,12 @@ def assert_same(found: Any, expected: Any, *, but: tuple[str, ...] = ()) -> None
 
 
 def test_curves(run: ClusterRun, folder: Path) -> None:
-    assert_same(run_tree.curves(open_run(folder)), run.curves, but=("scan",))
+    assert_same(tree.curves(open_run(folder)), run.curves, but=("scan",))
     assert_same(read_curves(folder).scan, run.curves.scan, but=("attributes",))
 
 
 def test_the_map(run: ClusterRun, folder: Path) -> None:
-    found = run_tree.cluster_map(open_run(folder))
+    found = tree.cluster_map(open_run(folder))
     assert_same(found, run.map, but=("axes",))
     for axis, expected in zip(found.axes, run.map.axes, strict=True):
         assert_same(axis, expected, but=("attributes",))
@@ -65,7 +65,7 @@ def test_the_map(run: ClusterRun, folder: Path) -> None:
 
 
 def test_the_threshold(run: ClusterRun, folder: Path) -> None:
-    threshold, counts = run_tree.threshold(open_run(folder))
+    threshold, counts = tree.threshold(open_run(folder))
     assert_same(threshold, run.threshold)
     assert counts == run.counts
 
@@ -73,16 +73,16 @@ def test_the_threshold(run: ClusterRun, folder: Path) -> None:
 def test_a_threshold_without_a_histogram(tmp_path: Path) -> None:
     options = {"threshold": "none", "clusters": 3, "figures": False, "region": "K=-2:2,H=-2:2"}
     run = run_cluster(make_config({"inputs": [str(SERIES)], "output": str(tmp_path / "run"), **options}))
-    assert_same(run_tree.threshold(open_run(tmp_path / "run"))[0], run.threshold)
+    assert_same(tree.threshold(open_run(tmp_path / "run"))[0], run.threshold)
 
 
 def test_the_selection(run: ClusterRun, folder: Path) -> None:
     assert run.selection is not None
-    assert_same(run_tree.selection(open_run(folder)), run.selection)
+    assert_same(tree.selection(open_run(folder)), run.selection)
 
 
 def test_order_parameters(order: OrderFindings, folder: Path) -> None:
-    found = run_tree.order_parameters(open_run(folder))
+    found = tree.order_parameters(open_run(folder))
     (one, title), (expected,) = found[0], order.order_parameters
     assert len(found) == 1
     assert title == f"cluster {expected.clusters[0]}, q = (1/2, 1/2, 0)"
@@ -100,7 +100,7 @@ def test_both_branches_of_a_cycle(tmp_path: Path) -> None:
         make_config({"inputs": [str(series)], "output": str(folder), "clusters": 2, "figures": False})
     )
     order = run_order_parameter(OrderConfig(run=str(folder), figures=False))
-    found = run_tree.order_parameters(open_run(folder))
+    found = tree.order_parameters(open_run(folder))
     assert {one.branch for one, _ in found} == {"cooling", "warming"}
     for (one, title), expected in zip(found, order.order_parameters, strict=True):
         assert title == expected.title([vector.text for vector in order.wave_vectors_of(expected)])

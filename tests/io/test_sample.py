@@ -12,7 +12,7 @@ import pytest
 from xtec.core.errors import InputError
 from xtec.core.quantities import Quantity, SampleInfo
 from xtec.io import OpenOptions, open_series
-from xtec.io.sample import read_sample, write_sample_info
+from xtec.io.nexus.sample import read_sample, write_sample_info
 
 WriteSeries = Callable[..., Path]
 WriteFolder = Callable[..., Path]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xtec.io import scratch
-from xtec.io.scratch import Scratch, load_record, open_record, save_record
+from xtec.io.disk import scratch
+from xtec.io.disk.scratch import Scratch, load_record, open_record, save_record
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 import xtec
 from xtec.core.errors import AxisError, ConfigError, InputError, SeriesNotFoundError
 from xtec.io import OpenOptions, open_series
-from xtec.io.series import Series
+from xtec.io.reading.series import Series
 
 WriteSeries = Callable[..., Path]
 RNG = np.random.default_rng(3)
@@ -324,7 +324,7 @@ class TestLazy:
         self, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch, budget: int
     ) -> None:
         data = volume(5, 4, 6, 7)
-        monkeypatch.setattr("xtec.io.series._DASK_BYTES", budget)
+        monkeypatch.setattr("xtec.io.reading.series._DASK_BYTES", budget)
         array = open_series(write_series(data, compression="gzip")).to_xarray()
         np.testing.assert_array_equal(array.compute().values, data)
         np.testing.assert_array_equal(array[::2, ::-1, 1, [0, 3]].compute(), data[::2, ::-1, 1][..., [0, 3]])
@@ -334,7 +334,7 @@ class TestLazy:
         self, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch, size: int, partitions: int
     ) -> None:
         data = volume(5, 4, 6, 7)
-        monkeypatch.setattr("xtec.io.series._DASK_BYTES", size)
+        monkeypatch.setattr("xtec.io.reading.series._DASK_BYTES", size)
         array = xtec.open_series(write_series(data, chunks=(1, 2, 4, 4), compression="gzip"))
         assert array.data.npartitions == partitions
         np.testing.assert_array_equal(array.compute().values, data)

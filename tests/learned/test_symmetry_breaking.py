@@ -17,7 +17,7 @@ from xtec.core.axes import Axis
 from xtec.core.errors import ConfigError
 from xtec.core.quantities import SampleInfo
 from xtec.core.reflections import BrokenSymmetry
-from xtec.io.clustered import read_clustered
+from xtec.io.run.clustered import read_clustered
 from xtec.learned.symmetry_breaking import (
     BreakingOptions,
     MeasuredPeaks,

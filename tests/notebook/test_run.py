@@ -22,8 +22,8 @@ from matplotlib.image import imread
 import xtec
 from xtec.core.errors import ConfigError, InputError
 from xtec.core.palette import cluster_color
-from xtec.io.clustered import read_clustered
-from xtec.io.run_folder import read_summary
+from xtec.io.run.clustered import read_clustered
+from xtec.io.run.folder import read_summary
 from xtec.notebook import Run
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
@@ -273,7 +273,7 @@ def test_without_a_summary_the_tree_is_shown(plain: Path, tmp_path: Path) -> Non
 
 def test_a_series_shows_itself_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     series = xtec.open_series(SERIES)
-    monkeypatch.setattr("xtec.io.series.Series.read", lambda *_: pytest.fail("voxels were read"))
+    monkeypatch.setattr("xtec.io.reading.series.Series.read", lambda *_: pytest.fail("voxels were read"))
     page = _Page(series._repr_html_())
     for part in ("Sr3Rh4Sn13", "srn_cdw.nxs", "temperature", "Qh", "units", "r.l.u."):
         assert part in page.text

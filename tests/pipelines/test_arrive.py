@@ -18,9 +18,9 @@ import pytest
 from xtec.core.durations import parse_duration
 from xtec.core.errors import ConfigError, OutputError
 from xtec.io import open_series
-from xtec.io.arrival_writer import write_slowly
-from xtec.io.arrivals import WatchedFolder
-from xtec.io.truth import read_truth
+from xtec.io.arriving.arrivals import WatchedFolder
+from xtec.io.writing.arrival import write_slowly
+from xtec.io.writing.truth import read_truth
 from xtec_pipelines.simulate import make_simulate_config, run_simulate
 from xtec_pipelines.simulating.arrival_plan import Action, Fault, Order, plan_arrivals
 from xtec_pipelines.simulating.arrive import Done, make_arrive_config, run_arrive

@@ -17,7 +17,7 @@ from xtec.core.errors import BackendUnavailableError
 from xtec.core.results import ClusterRun
 from xtec.core.types import Backend
 from xtec.io import open_series
-from xtec.io.scratch import Scratch
+from xtec.io.disk.scratch import Scratch
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 from xtec_pipelines.streaming import devices, workers

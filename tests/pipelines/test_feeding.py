@@ -11,7 +11,7 @@ import pytest
 from xtec.core.chunking import block_shape
 from xtec.core.device import Device, Host, Other
 from xtec.io import open_series
-from xtec.io.reader import SeriesReader
+from xtec.io.reading.reader import SeriesReader
 from xtec_pipelines.streaming.feeding import feed
 from xtec_pipelines.streaming.readers import close_readers
 

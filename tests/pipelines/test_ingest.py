@@ -16,8 +16,8 @@ from xtec.core.parallel import Threads
 from xtec.core.progress import Progress
 from xtec.core.types import BackgroundThreshold, VoxelCounts
 from xtec.io import Series, open_series
-from xtec.io.reader import SeriesReader
-from xtec.io.scratch import Scratch
+from xtec.io.disk.scratch import Scratch
+from xtec.io.reading.reader import SeriesReader
 from xtec.preprocess import MaskRules, find_threshold
 from xtec_pipelines.streaming.holding import IngestOptions
 from xtec_pipelines.streaming.ingest import ingest as ingest_shards

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import ConfigError, InputError, OutputError
-from xtec.io.reader import SeriesReader
+from xtec.io.reading.reader import SeriesReader
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 
@@ -129,7 +129,7 @@ def test_killed(series: Path, tmp_path: Path, with_scratch: bool) -> None:
     """SIGKILL leaves no time to tidy up."""
     scratch = ["--scratch", str(tmp_path / "scratch")] if with_scratch else []
     slow = (
-        "import time\nfrom xtec.io.reader import SeriesReader\nread = SeriesReader.read\n"
+        "import time\nfrom xtec.io.reading.reader import SeriesReader\nread = SeriesReader.read\n"
         "def slowly(*a, **k):\n    time.sleep(0.1)\n    return read(*a, **k)\nSeriesReader.read = slowly\n"
     )
     arguments = ["cluster", series, "-o", tmp_path / "run", "-k", "3", "--mode", "d", "--no-figures"]
@@ -153,7 +153,7 @@ def test_killed(series: Path, tmp_path: Path, with_scratch: bool) -> None:
 
 def test_terminated_ends_with_130(series: Path, tmp_path: Path) -> None:
     slow = (
-        "import time\nfrom xtec.io.reader import SeriesReader\n"
+        "import time\nfrom xtec.io.reading.reader import SeriesReader\n"
         "def slowly(*a, **k):\n    open('reading', 'w').close()\n    time.sleep(0.5)\n    return a[0]\n"
         "SeriesReader.read = slowly\n"
     )
@@ -206,7 +206,7 @@ def test_a_full_disk_is_an_error_to_go_on_from(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("xtec.io.results.start_file", full)
+        patch.setattr("xtec.io.run.results.start_file", full)
         with pytest.raises(OutputError, match="No space left"):
             run_cluster(make_config(options(series, tmp_path / "run")))
     run_cluster(make_config(options(series, tmp_path / "run", resume=True)))

@@ -16,7 +16,7 @@ from sklearn.mixture import GaussianMixture
 
 import xtec
 from xtec.core.errors import BackendUnavailableError, ConfigError, InputError
-from xtec.io.hdf5 import open_hdf5
+from xtec.io.hdf5.opening import open_hdf5
 from xtec.mixture import Trajectories
 from xtec.plugins import State, load_state, registry
 from xtec_pipelines.cluster import run_cluster

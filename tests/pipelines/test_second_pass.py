@@ -12,7 +12,7 @@ import pytest
 import xtec
 from xtec.core.axes import Axis
 from xtec.core.types import ClusterCurves
-from xtec.io.truth import read_truth
+from xtec.io.writing.truth import read_truth
 from xtec.order_parameter import reasons_to_drop
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config

@@ -13,8 +13,8 @@ import pytest
 
 import xtec
 from xtec.core.errors import ConfigError, InputError, OutputError, SeriesNotFoundError
-from xtec.io import OpenOptions, Series, open_series, stack_writer
-from xtec.io.series import PerTemperature
+from xtec.io import OpenOptions, Series, open_series
+from xtec.io.reading.series import PerTemperature
 from xtec_pipelines.stack import StackConfig, run_stack
 
 WriteFolder = Callable[..., Path]
@@ -191,7 +191,8 @@ class TestVirtual:
         other = Path(shutil.copytree(folder, tmp_path / "other"))
         with h5py.File(other / "5p5K" / "transform.nxs", "r+") as file:
             file["entry/data/v"][...] = 0
-        monkeypatch.setattr(stack_writer, "_seen_from", lambda _, file: str(other / file.relative_to(folder)))
+        seen_from = "xtec.io.writing.stack._seen_from"
+        monkeypatch.setattr(seen_from, lambda _, file: str(other / file.relative_to(folder)))
         with pytest.raises(OutputError, match=r"does not give the values of .*5p5K"):
             stack(folder, tmp_path / "s.nxs")
         assert not (tmp_path / "s.nxs").exists()
@@ -232,7 +233,7 @@ class TestCopy:
     def test_blocks_stay_within_memory(
         self, write_folder: WriteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from xtec.io.reader import SeriesReader
+        from xtec.io.reading.reader import SeriesReader
 
         folder, sizes = write_folder(volumes(60, 70, 90), SCANS), []
         read = SeriesReader.read

@@ -18,7 +18,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from xtec.core.errors import ConfigError
 from xtec.core.results import ClusterRun
-from xtec.io.mirror import Mirror
+from xtec.io.arriving.mirror import Mirror
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 from xtec_pipelines.streaming.readers import close_readers

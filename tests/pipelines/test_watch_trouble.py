@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import ConfigError, InputError, NothingToClusterError, OutputError
-from xtec.io.mirror import Mirror
+from xtec.io.arriving.mirror import Mirror
 from xtec_pipelines.watch import COPIES
 from xtec_pipelines.watching import copies
 

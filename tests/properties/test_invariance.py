@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from xtec.core.errors import ConfigError, NothingToClusterError
-from xtec.io.reader import SeriesReader
+from xtec.io.reading.reader import SeriesReader
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.clustering import journal
 from xtec_pipelines.config import make_config

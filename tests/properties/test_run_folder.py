@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from xtec.io.reader import SeriesReader
+from xtec.io.reading.reader import SeriesReader
 from xtec_cli.main import main
 from xtec_pipelines.clustering.voxels import Voxels
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import xtec
-from xtec.io.clustered import read_clustered
+from xtec.io.run.clustered import read_clustered
 from xtec.reciprocal.displacement import displacements
 
 PAGE = Path(__file__).parents[2] / "docs" / "validation.md"

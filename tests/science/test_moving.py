@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xtec.core.order import OrderFindings
-from xtec.io.clustered import read_clustered
+from xtec.io.run.clustered import read_clustered
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config
 from xtec_pipelines.order_parameter import OrderConfig, find_order

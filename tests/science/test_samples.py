@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from xtec.core.results import ClusterRun
-from xtec.io.series_writer import Storage
-from xtec.io.truth import Truth, read_truth
+from xtec.io.writing.series import Storage
+from xtec.io.writing.truth import Truth, read_truth
 from xtec.simulation import Overrides, SimulatedSeries, make_specs
 from xtec_pipelines.cluster import run_cluster
 from xtec_pipelines.config import make_config

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from xtec.io.truth import read_truth
+from xtec.io.writing.truth import read_truth
 
 SERIES = Path(__file__).resolve().parents[2] / "sample_data" / "srn_cdw.nxs"
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import ConfigError, InputError, OutputError, SeriesNotFoundError
-from xtec.io.series_writer import COMPRESSIONS, Storage, write_stacked
-from xtec.io.truth import read_truth
+from xtec.io.writing.series import COMPRESSIONS, Storage, write_stacked
+from xtec.io.writing.truth import read_truth
 from xtec.simulation import COMPOSITIONS, Overrides, SimulatedSeries, make_specs
 from xtec_pipelines.simulate import Layout, SimulateConfig, make_simulate_config, run_simulate
 
@@ -146,7 +146,7 @@ def test_the_writer_asks_for_one_row_of_chunks_at_a_time(tmp_path: Path, monkeyp
             self.largest = max(self.largest, values.nbytes)
             return values
 
-    monkeypatch.setattr("xtec.io.series_writer._BLOCK_BYTES", 1)
+    monkeypatch.setattr("xtec.io.writing.series._BLOCK_BYTES", 1)
     series = Watched(TINY)
     write_stacked(tmp_path / "a.nxs", series, Storage(chunks=(2, 3, 8, 8)))
     _, _, n_k, n_h = series.shape

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xtec.core.errors import ConfigError
-from xtec.io.truth import read_truth
+from xtec.io.writing.truth import read_truth
 from xtec.simulation import (
     Detector,
     Grid,

@@ -12,7 +12,7 @@ import pytest
 from scipy.special import ndtri
 
 from xtec.core.errors import ConfigError
-from xtec.io.truth import read_truth
+from xtec.io.writing.truth import read_truth
 from xtec.simulation import (
     Detector,
     Grid,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xtec.core.axes import Q_NAMES
 from xtec.core.errors import ConfigError, InputError
-from xtec.io import run_tree
+from xtec.io.run import tree
 
 if TYPE_CHECKING:
     import xarray
@@ -36,13 +36,13 @@ class RunPlots:
         """Rescaled mean of every cluster against temperature, with one standard deviation."""
         from xtec.plotting import plot_trajectories
 
-        return plot_trajectories(run_tree.curves(self._tree), run_tree.labels(self._tree))
+        return plot_trajectories(tree.curves(self._tree), tree.labels(self._tree))
 
     def average_intensity(self) -> Figure:
         """Average intensity of every cluster against temperature, with its standard error."""
         from xtec.plotting import plot_average_intensity
 
-        return plot_average_intensity(run_tree.curves(self._tree), run_tree.labels(self._tree))
+        return plot_average_intensity(tree.curves(self._tree), tree.labels(self._tree))
 
     def qmap(self, *, H: float | None = None, K: float | None = None, L: float | None = None) -> Figure:
         """Where in reciprocal space each cluster lies.
@@ -61,7 +61,7 @@ class RunPlots:
         from xtec.plotting import plot_qmap
 
         planes = {name: value for name, value in (("H", H), ("K", K), ("L", L)) if value is not None}
-        cluster_map = run_tree.cluster_map(self._tree)
+        cluster_map = tree.cluster_map(self._tree)
         if not planes:
             return plot_qmap(cluster_map)
         if len(planes) > 1:
@@ -78,7 +78,7 @@ class RunPlots:
         """Histogram of ln mean intensity, with the background and the cutoff."""
         from xtec.plotting import plot_threshold
 
-        return plot_threshold(*run_tree.threshold(self._tree))
+        return plot_threshold(*tree.threshold(self._tree))
 
     def selection(self) -> Figure:
         """How the number of clusters was chosen.
@@ -90,7 +90,7 @@ class RunPlots:
         """
         from xtec.plotting import plot_selection
 
-        return plot_selection(run_tree.selection(self._tree))
+        return plot_selection(tree.selection(self._tree))
 
     def order_parameter(self) -> Figure:
         """Order parameters against temperature, with the fit and Tc; after `xtec order-parameter`.
@@ -102,7 +102,7 @@ class RunPlots:
         """
         from xtec.plotting import plot_order_parameters
 
-        found = run_tree.order_parameters(self._tree)
+        found = tree.order_parameters(self._tree)
         if not found:
             raise InputError(
                 "no cluster of this run orders",
@@ -121,5 +121,5 @@ class RunPlots:
         """
         from xtec.plotting import plot_unit_cell
 
-        tables, groups, scan = run_tree.unit_cell(self._tree)
+        tables, groups, scan = tree.unit_cell(self._tree)
         return plot_unit_cell(tables.values(), groups, scan)

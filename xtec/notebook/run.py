@@ -8,8 +8,8 @@ import xarray
 
 from xtec.core.errors import InputError
 from xtec.core.palette import cluster_color
-from xtec.io.run_folder import open_run, read_summary
-from xtec.io.run_tree import curves
+from xtec.io.run.folder import open_run, read_summary
+from xtec.io.run.tree import curves
 from xtec.notebook.plots import RunPlots
 from xtec.report.cell import run_cell
 

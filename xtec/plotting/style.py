@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from xtec.core.palette import NAMED
-from xtec.io.atomic import replacing
+from xtec.io.disk.atomic import replacing
 
 INK = "#222222"
 MUTED = "#6b6b6b"

@@ -1,0 +1,1 @@
+"""Series whose temperatures come one by one."""

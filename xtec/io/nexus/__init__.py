@@ -1,0 +1,1 @@
+"""What NeXus makes of HDF5: NXdata, NXsample, the axes of a signal."""

@@ -1,0 +1,1 @@
+"""Series that we write ourselves: simulated, stacked, as they come at a beamline."""
