@@ -35,12 +35,9 @@ class ZonePosition:
     offset : tuple of float
         Distance from the nearest reciprocal lattice point along H, K and L, 0 to 1/2; NaN along an axis that
         was not measured.
-    share : float
-        Share of the voxels within 0.1 r.l.u. of it.
     """
 
     offset: tuple[float, ...]
-    share: float
 
     @property
     def is_bragg(self) -> bool:
@@ -74,17 +71,16 @@ def zone_position(
         cell = np.round(reduced * _BINS).astype(np.int64)
         population += np.bincount(np.ravel_multi_index(tuple(cell), cells), brightness, population.size)
     fullest = np.array(np.unravel_index(_unfolded(population.reshape(cells)).argmax(), cells)) / _BINS
-    n_near = total = 0.0
+    total = 0.0
     moment = np.zeros(len(axes))
     for reduced, brightness in _reduced(axes, index, weight):
         near = (np.abs(reduced - fullest[:, None]) <= _NEAR + _SLACK).all(axis=0)
         moment += reduced[:, near] @ brightness[near]
         total += brightness[near].sum()
-        n_near += near.sum()
     # Folding makes every offset positive: next to 0 and 1/2 the mean is drawn inwards.
     offset = np.where(fullest <= 0.05, 0.0, np.where(fullest >= 0.45, 0.5, moment / total))
     found = dict(zip((axis.name for axis in reversed(axes)), map(float, offset), strict=True))
-    return ZonePosition(tuple(found.get(name, np.nan) for name in reversed(Q_NAMES)), n_near / index.size)
+    return ZonePosition(tuple(found.get(name, np.nan) for name in reversed(Q_NAMES)))
 
 
 def _unfolded(population: Float64Array) -> Float64Array:
