@@ -98,7 +98,7 @@ def test_killed_at_random_moments_it_goes_on_and_nothing_is_ever_half_written(tm
             watch.send_signal(signal.SIGKILL)
             watch.communicate()
         last = start(folder, output, "--until", "24")
-        complaint = last.communicate(timeout=120)[1].decode()
+        complaint = last.communicate(timeout=600)[1].decode()
         assert last.returncode == 0, complaint
     finally:
         reader.ended.set()
