@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shlex
 import signal
 import sys
@@ -24,9 +25,10 @@ def heard() -> Iterator[None]:
     """A batch system's request to end is as good as Ctrl-C, and neither is lost.
 
     Python drops an exception that comes while it tidies up, in the callback of a weak reference say, and only
-    tells of it: then the interrupt is sent once more. What comes after the block ends the process at once, as
-    the system does it: all is written by then, and nobody would catch an exception.
+    tells of it: then the interrupt is sent once more. While Python goes down, when nobody would catch an
+    exception, either ends the process as the system does it: all is written by then.
     """
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     tell, dropped = sys.unraisablehook, list[bool]()
 
     def again(unraisable: UnraisableHookArgs) -> None:
@@ -36,8 +38,7 @@ def heard() -> Iterator[None]:
         else:
             tell(unraisable)
 
-    for number in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, _interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGALRM)}
     sys.unraisablehook = again
     try:
         yield
@@ -48,8 +49,8 @@ def heard() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = tell
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # none is known of one that C has set
 
 
 def _interrupt(*_: object) -> None:

@@ -125,9 +125,7 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcom
         captured = capsys.readouterr()
         return Outcome(int(ended.value.code or 0), captured.out, captured.err)
 
-    interrupt = signal.getsignal(signal.SIGINT)
     yield run
-    signal.signal(signal.SIGINT, interrupt)
     for handler in root.handlers:
         if handler not in before:
             handler.close()
