@@ -64,7 +64,7 @@ def labels(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         ({"mode": "s"}, 64),
         ({"mode": "d", "clusters": "auto"}, 2),
         ({"mode": "smooth", "smooth_steps": 2}, 64),
-        ({"mode": "smooth", "smooth_kernel": "periodic", "unit_cell": "5,5,6"}, 2),
+        ({"mode": "smooth", "smooth_kernel": "periodic", "unit_cell": "5,5,6", "max_iter": 9}, 2),
     ],
 )
 def test_same_labels_as_threads(
