@@ -12,9 +12,9 @@ PIP := -m pip --disable-pip-version-check --quiet
 
 export OMP_NUM_THREADS ?= 2
 
-# So many processes share the tests, by files.
+# So many processes share the tests, by files; one that crashes ends them: the others would wait for it.
 PROCESSES ?= 2
-TESTS = pytest -n $(PROCESSES) --dist loadfile
+TESTS = pytest -n $(PROCESSES) --dist loadfile --max-worker-restart=0
 FOR_TESTS = OMP_NUM_THREADS=1 XTEC_REFERENCE_PYTHON=$(abspath $(REFERENCE))/bin/python
 
 .PHONY: demo test test-all coverage campaign lint docs format wheel-check gpu-check clean help
