@@ -14,7 +14,8 @@ import traceback
 from contextlib import redirect_stderr, redirect_stdout
 
 from xtec.core.errors import InputError
-from xtec.io import guard, open_series
+from xtec.io import open_series
+from xtec.io.hdf5 import guard
 from xtec_cli.main import main
 
 _ADDRESS_SPACE = 6 * 2**30
