@@ -25,7 +25,7 @@ _MIN_POINTS = 2
 """Points needed on either side of an onset."""
 
 _MOST_PLACES = 1000
-"""Onsets of the grid, which is for a first estimate; each takes a time that goes with the temperatures."""
+"""Onsets, or peaks, of a grid for first estimates; each takes a time that goes with the temperatures."""
 
 _PASSING_WIDTHS = (1 / 64, 1 / 32, 1 / 16, 1 / 8)
 """Standard deviations of a peak or dip within the range, as shares of the range."""
